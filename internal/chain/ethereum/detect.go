@@ -1,0 +1,122 @@
+package ethereum
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"keyward/internal/chain"
+)
+
+// txNames are the field names by which a JSON object is taken for a transaction,
+// in lower case: those that are read, and those that others write.
+var txNames = []string{
+	"type", "chainid", "from", "to", "nonce", "gas", "gaslimit", "gasprice", "maxfeepergas", "maxpriorityfeepergas",
+	"value", "data", "input", "accesslist", "authorizationlist", "blobversionedhashes", "maxfeeperblobgas",
+}
+
+// resemblesTx is asked about a payload that is not a transaction which can be
+// signed: is it still so like one, or like typed data, that signing it as a
+// message would surprise its owner? It errs on that side.
+func resemblesTx(payload []byte) bool {
+	trimmed := bytes.TrimSpace(payload)
+	if len(trimmed) > 0 && trimmed[0] == '{' {
+		names, err := memberNames(trimmed)
+		return err != nil || notUnsigned(names) != nil || slices.ContainsFunc(names, func(name string) bool {
+			return slices.Contains(txNames, strings.ToLower(name))
+		})
+	}
+	if raw, ok := hexText(payload); ok {
+		return resemblesRLP(raw)
+	}
+	if isText(payload) {
+		return false // words in any script; a whole transaction never is text
+	}
+	return resemblesRLP(payload)
+}
+
+// resemblesRLP finds, behind an optional type, a list that begins with as many
+// small strings as every transaction does, whether or not it is whole and in
+// canonical form.
+func resemblesRLP(raw []byte) bool {
+	if len(raw) > 1 && raw[0] <= setCodeTx && raw[1] >= rlpList {
+		raw = raw[1:]
+	}
+	if len(raw) == 0 || raw[0] < rlpList {
+		return false
+	}
+	header := 1
+	if raw[0] > rlpList+55 {
+		header += int(raw[0] - rlpList - 55)
+	}
+	if header > len(raw) {
+		return false
+	}
+	rest := raw[header:]
+	for range 5 {
+		if len(rest) == 0 || rest[0] > rlpEmpty+33 {
+			return false
+		}
+		size := 1
+		if rest[0] > rlpEmpty {
+			size += int(rest[0] - rlpEmpty)
+		}
+		if size > len(rest) {
+			return false
+		}
+		rest = rest[size:]
+	}
+	return true
+}
+
+// memberNames lists the names of a JSON object's own members.
+func memberNames(text []byte) ([]string, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(text))
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
+		return nil, errors.New("JSON: not an object")
+	}
+	var names []string
+	for dec.PeekKind() != '}' {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, tok.String())
+		if err := dec.SkipValue(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(text[dec.InputOffset():])) != 0 {
+		return nil, errors.New("JSON: more after the object")
+	}
+	return names, nil
+}
+
+// notUnsigned names the objects that are something else than a transaction to
+// be signed; nil for those that may be one.
+func notUnsigned(names []string) error {
+	has := func(all ...string) bool {
+		for _, name := range all {
+			if !slices.Contains(names, name) {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case has("types", "domain"), has("primaryType"):
+		return errors.New("EIP-712 typed data is not supported yet, and it is never signed as a message")
+	case has("method", "params"), has("jsonrpc"):
+		return errors.New("a JSON-RPC request is not a transaction: give the object inside params alone")
+	case has("r", "s"), has("raw", "tx"):
+		return fmt.Errorf("%w: leave out what signing added (hash, v, r, s, yParity, raw)", chain.ErrSigned)
+	}
+	return nil
+}
