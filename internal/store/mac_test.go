@@ -48,7 +48,7 @@ func TestRowsAreSignedAsTheFormatSays(t *testing.T) {
 	}
 	defer w.Close()
 	total, _ := new(big.Int).SetString("5000000000000000000", 10)
-	row := store.Row{1700000000000, "key_01JABCDEFGHJKMNPQRSTVWXYZ0", "service:payouts", "eip155:1/slip44:60",
+	row := store.Row{int64(1700000000000), "key_01JABCDEFGHJKMNPQRSTVWXYZ0", "service:payouts", "eip155:1/slip44:60",
 		"0x52908400098527886e0f7030069857d2e4169ee7", total.FillBytes(make([]byte, 32))}
 	err = w.Init(context.Background(), key, [16]byte{}, func(tx *store.Tx) error {
 		*tx.Head() = store.Head{
