@@ -141,8 +141,10 @@ func (d Decoded) check() error {
 	switch {
 	case len(d.Digests) == 0 || d.Assemble == nil || d.Extract == nil:
 		return errors.New("nothing to sign")
-	case d.Type != TypeTx && d.Type != TypeMsg:
+	case d.Type != TypeTx && d.Type != TypeMsg && d.Type != Digest:
 		return fmt.Errorf("type %q was left open", d.Type)
+	case d.Type == Digest && !d.Intent.Blind:
+		return errors.New("a digest that claims to be understood")
 	}
 	for _, digest := range d.Digests {
 		if len(digest) != DigestSize {

@@ -117,6 +117,9 @@ func (i Intent) verb() key.Verb {
 	case TypedData:
 		return key.SignTypedData
 	case Message:
+		if i.Blind {
+			return key.SignBlind
+		}
 		return key.SignMessage
 	}
 	return i.plain

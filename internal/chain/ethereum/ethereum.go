@@ -47,7 +47,7 @@ func (Decoder) Decode(payload []byte, ask chain.Ask) (chain.Decoded, error) {
 		}
 		return decodeMessage(payload, from, ask.Network)
 	case chain.Digest:
-		return chain.Decoded{}, refuse(errors.New("a key of domain ethereum signs no digests: give the transaction or message itself"))
+		return decodeDigest(payload, from, ask.Network)
 	}
 	return chain.Decoded{}, refuse(fmt.Errorf("type %q is not one of Ethereum's: use tx or message", ask.Type))
 }

@@ -217,7 +217,11 @@ func TestEveryPayloadIsSplitIntoEffects(t *testing.T) {
 			Name: "transaction asked to be a message", Payload: txJSON(), Ask: chain.Ask{Type: chain.TypeMsg}, Type: chain.TypeMsg,
 			Effects: []chain.Effect{{Verb: key.SignMessage, What: chain.EffectMessage}}, Canonical: true,
 		},
-		{Name: "digest", Payload: make([]byte, 32), Ask: chain.Ask{Type: chain.Digest}, Refused: "signs no digests"},
+		{
+			Name: "digest is blind", Payload: []byte(strings.Repeat("\xab", 32)), Ask: chain.Ask{Type: chain.Digest}, Type: chain.Digest, Blind: true,
+			Effects: []chain.Effect{{Verb: key.SignBlind, What: chain.EffectMessage}}, Canonical: true,
+		},
+		{Name: "short digest", Payload: make([]byte, 31), Ask: chain.Ask{Type: chain.Digest}, Refused: "digest of 31 bytes"},
 		{Name: "wrong network", Payload: txJSON(), Ask: chain.Ask{Network: "eip155:5"}, Refused: "chainId: the transaction is for eip155:1"},
 		{Name: "foreign key", Payload: txJSON(), Ask: chain.Ask{Public: key.Public("no key")}, Refused: "secp256k1"},
 	}

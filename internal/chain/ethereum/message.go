@@ -33,8 +33,31 @@ func decodeMessage(message []byte, from sender, network string) (chain.Decoded, 
 		in.Text = string(message)
 	}
 	in.Warnings = messageWarnings(message)
+	return loose(in, chain.TypeMsg, digest[:]), nil
+}
+
+// decodeDigest takes a digest that somebody else computed: nobody can say what
+// it means, so all of it is blind.
+func decodeDigest(digest []byte, from sender, network string) (chain.Decoded, error) {
+	if network != "" {
+		return chain.Decoded{}, refuse(errors.New("a digest belongs to no chain: leave the network out"))
+	}
+	if len(digest) != chain.DigestSize {
+		return chain.Decoded{}, refuse(fmt.Errorf("digest of %d bytes, want %d", len(digest), chain.DigestSize))
+	}
+	in := chain.Intent{
+		Kind: chain.Message, From: from.String(), Blind: true,
+		Sentence: "Sign a digest, of which nobody here knows what it stands for.",
+		Warnings: []chain.Warning{{Code: "digest", Text: "A digest can stand for any transaction at all."}},
+	}
+	return loose(in, chain.Digest, digest), nil
+}
+
+// loose is what is signed without becoming part of a transaction: its signature
+// stands alone, 65 bytes r, s, v with v 27 or 28.
+func loose(in chain.Intent, typ chain.Type, digest []byte) chain.Decoded {
 	return chain.Decoded{
-		Intent: in, Type: chain.TypeMsg, Digests: [][]byte{digest[:]},
+		Intent: in, Type: typ, Digests: [][]byte{digest},
 		Assemble: func(sigs []key.Recoverable) ([]byte, error) {
 			if len(sigs) != 1 {
 				return nil, fmt.Errorf("got %d signatures, want 1", len(sigs))
@@ -51,7 +74,7 @@ func decodeMessage(message []byte, from sender, network string) (chain.Decoded, 
 			}
 			return []key.Recoverable{sig}, nil
 		},
-	}, nil
+	}
 }
 
 func messageWarnings(message []byte) []chain.Warning {
