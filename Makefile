@@ -25,7 +25,7 @@ test:
 	@.ci/needs
 	go vet ./...
 	go test -timeout 15m ./...
-	@if [ -f interop/go.mod ]; then cd interop && set -x && go vet ./... && go test -timeout 15m ./...; fi
+	@if [ -f interop/go.mod ]; then cd interop && set -x && go vet ./... && go test -count=1 -timeout 15m ./...; fi
 
 # Before a push: what reads the code, and the quick tests.
 check: static
@@ -54,4 +54,4 @@ fuzz:
 long:
 	@.ci/needs
 	KEYWARD_TEST_LONG=1 go test -timeout 6h ./...
-	@if [ -f interop/go.mod ]; then cd interop && KEYWARD_TEST_LONG=1 go test -timeout 2h ./...; fi
+	@if [ -f interop/go.mod ]; then cd interop && KEYWARD_TEST_LONG=1 go test -count=1 -timeout 2h ./...; fi

@@ -63,6 +63,7 @@ var libraries = map[string]library{
 	"golang.org/x/crypto/sha3":                  {[]string{"internal/chain/ethereum", "internal/policy"}, "Keccak-256 as Ethereum uses it, which is not SHA-3; policy checks address checksums (EIP-55)"},
 	"golang.org/x/mod/sumdb":                    {[]string{"internal/audit", "client", "cmd/keyward"}, "RFC 6962 trees and signed notes; the client verifies too"},
 	"golang.org/x/term":                         {[]string{"cmd/keyward"}, "passphrases are typed without echo"},
+	"filippo.io/nistec":                         {[]string{"internal/keystore/software"}, "multiplication on P-256 with a scalar that never leaves locked memory; the standard library's own curve code, by its maintainer"},
 	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/chain/ethereum", "internal/chain/chaintest", "internal/keystore", "internal/keystore/software", "internal/keystore/keystoretest", "bench"}, "the curve that the standard library lacks; chain recovers senders, keystore checks signatures"},
 	"go.yaml.in/yaml/v3":                        {[]string{"internal/policy"}, "policy files"},
 	"github.com/pelletier/go-toml/v2":           {[]string{"cmd/keyward"}, "config.toml"},

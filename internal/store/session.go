@@ -193,7 +193,7 @@ func (s *session) one(ctx context.Context, st *statement, args []driver.NamedVal
 
 // maxIdle bounds the reading connections that are kept; more are opened while
 // they are needed, so that a reader never waits for another.
-const maxIdle = 8
+const maxIdle = 32
 
 // pool lends reading sessions.
 type pool struct {

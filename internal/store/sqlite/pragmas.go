@@ -41,7 +41,7 @@ func address(path string, p purpose, vfs string) string {
 	case reading:
 		q.Set("mode", "ro")
 		q.Set("_query_only", "1")
-		q.Add("_pragma", "cache_size(-4096)")
+		q.Add("_pragma", "cache_size(-1024)")
 	case writing, copying:
 		q.Set("mode", "rw")
 		if vfs != "" {
