@@ -78,7 +78,7 @@ func (s State) Permits(v Verb) bool {
 	case Verify:
 		return s != Destroyed && s != Pending
 	case DisableKey:
-		return s.To(Suspended) == nil
+		return s == Active // to suspend a key that waits for its destruction would cancel that
 	case EnableKey:
 		return s == Suspended || s == Pending
 	case DestroyKey:
