@@ -54,7 +54,6 @@ func (j *Journal) Getaway() {}
 	"api/api.go":                            "// Package api is a promise.\npackage api\n",
 	"docs/picture.png":                      "\x00/wor" + "k/",
 	"house_test.go":                         "package keyward_test\n",
-	"deps.go":                               "//go:build deps\n\npackage main\nimport _ \"example.com/anything\"\n",
 }
 
 func TestASoundHouseStands(t *testing.T) {

@@ -1,7 +1,6 @@
 package keyward_test
 
 import (
-	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -66,7 +65,7 @@ func load(root string) ([]source, error) {
 // parse makes a source of a file's text.
 func parse(fset *token.FileSet, name string, text []byte) (source, error) {
 	s := source{path: name, text: text, fset: fset, ours: true}
-	if path.Ext(name) != ".go" || slices.Contains(strings.Split(name, "/"), "testdata") || bytes.HasPrefix(text, []byte("//go:build deps\n")) {
+	if path.Ext(name) != ".go" || slices.Contains(strings.Split(name, "/"), "testdata") {
 		return s, nil
 	}
 	var err error

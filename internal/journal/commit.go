@@ -1,0 +1,322 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"keyward/internal/audit"
+	"keyward/internal/store"
+)
+
+const (
+	groupMax  = 256                    // records in one commit
+	lazyDelay = 100 * time.Millisecond // the longest that a record nobody waits for is kept back
+	gatherMax = time.Millisecond       // the longest that a commit waits for its siblings
+)
+
+// submit hands an entry to the committer and waits until it is on disk or
+// refused. Once it is queued it is waited for, whatever becomes of ctx: only the
+// committer knows whether it was written.
+func (j *Journal) submit(ctx context.Context, e *entry) error {
+	if e.done == nil {
+		e.done = make(chan struct{})
+	}
+	done := e.done
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := j.enqueue(e); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return e.err
+	case <-j.ended:
+	}
+	select {
+	case <-done:
+		return e.err
+	default: // it came into the queue after the committer had looked for the last time
+		return fmt.Errorf("%w: %w", ErrUnready, ErrStopped)
+	}
+}
+
+func (j *Journal) enqueue(e *entry) error {
+	stopped := j.stopping.Load() && e.phase != phaseEnded
+	select {
+	case <-j.stop:
+		stopped = true
+	default:
+	}
+	if !stopped {
+		select {
+		case j.queue <- e:
+			return nil
+		case <-j.ended:
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnready, ErrStopped)
+}
+
+// run is the committer: it takes all that wait, writes one transaction, syncs
+// once, then releases all.
+func (j *Journal) run() {
+	defer close(j.ended)
+	var group, lazy []*entry
+	timer, armed := time.NewTimer(time.Hour), false
+	defer timer.Stop()
+	// Set once for the oldest that waits, not anew for each: else a steady drip
+	// would keep all of them back.
+	arm := func() {
+		if len(lazy) > 0 && !armed {
+			timer.Reset(lazyDelay)
+			armed = true
+		}
+	}
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		flush := false
+		select {
+		case e := <-j.queue:
+			group = append(group, e)
+		case <-timer.C:
+			flush, armed = true, false
+		case <-tick.C:
+			lazy = append(lazy, j.counted()...)
+		case <-j.stop:
+			j.last(group, lazy)
+			return
+		}
+		group = j.gather(group)
+		waited := group[:0]
+		for _, e := range group {
+			if e.lazy {
+				lazy = append(lazy, e)
+			} else {
+				waited = append(waited, e)
+			}
+		}
+		group = waited
+		if len(group) == 0 && !flush && len(lazy) < groupMax {
+			arm()
+			continue
+		}
+		// Finishes go in first: they never depend on what is begun beside them.
+		n := min(len(lazy), 2*groupMax)
+		all := append(append(make([]*entry, 0, n+len(group)), lazy[:n]...), group...)
+		if j.commit(all) {
+			lazy = append(lazy[:0], lazy[n:]...)
+		} else {
+			lazy = keep(append(lazy, group...)) // what was done must still be told
+		}
+		clear(group)
+		group = group[:0]
+		arm()
+	}
+}
+
+// gather takes what else waits. While many operations are under way their
+// callers are about to arrive, and one sync for all of them is cheaper than one
+// for each: then it waits a little for them. A lone caller never waits.
+func (j *Journal) gather(group []*entry) []*entry {
+	deadline := time.Time{}
+	for len(group) < groupMax {
+		select {
+		case e := <-j.queue:
+			group = append(group, e)
+			continue
+		default:
+		}
+		if j.inflight.Load() < 2*int64(len(group))+4 {
+			return group
+		}
+		if deadline.IsZero() {
+			deadline = time.Now().Add(gatherMax)
+		} else if time.Now().After(deadline) {
+			return group
+		}
+		runtime.Gosched()
+		select {
+		case e := <-j.queue:
+			group = append(group, e)
+		case <-time.After(gatherMax / 4):
+		}
+	}
+	return group
+}
+
+// last empties the queue when the journal closes.
+func (j *Journal) last(group, lazy []*entry) {
+	lazy = append(lazy, j.counted()...)
+	for {
+		select {
+		case e := <-j.queue:
+			group = append(group, e)
+			continue
+		default:
+		}
+		break
+	}
+	all := append(lazy, group...)
+	for len(all) > 0 {
+		n := min(len(all), groupMax)
+		j.commit(all[:n])
+		all = all[n:]
+	}
+}
+
+// keep drops the denials and counts of a commit that failed: only what happened
+// to a begun operation must not be lost.
+func keep(lazy []*entry) []*entry {
+	kept := lazy[:0]
+	for _, e := range lazy {
+		if e.phase == phaseEnded {
+			e.lazy = true // whoever waited has been told of the failure
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// commit writes one group and releases its entries. It reports whether the group
+// is on disk; entries refused alone do not make it false.
+func (j *Journal) commit(group []*entry) bool {
+	ctx := context.Background()
+	var id [16]byte
+	var w written
+	err := j.Ready()
+	if err == nil {
+		_, err = io.ReadFull(j.opt.Rand, id[:])
+	}
+	if err == nil {
+		err = j.opt.Pen.w.Commit(ctx, id, func(tx *store.Tx) error {
+			w = written{}
+			j.ledger.revert()
+			return j.write(tx, id, group, &w)
+		})
+	}
+	if err != nil {
+		j.ledger.forget()
+		j.keys.forget()
+		if errors.Is(err, store.ErrUnknownCommit) {
+			for _, e := range group {
+				e.tried = append(e.tried, id)
+			}
+		}
+		err = j.fault(ctx, id, err)
+	} else {
+		j.ledger.keep()
+		j.publish(w)
+	}
+	for _, e := range group {
+		if err != nil {
+			e.err = err
+		} else if e.err == nil {
+			j.live.follow(e)
+		}
+		if e.done != nil && !e.lazy {
+			close(e.done)
+		}
+	}
+	return err == nil
+}
+
+func (j *Journal) publish(w written) {
+	j.lastTime.Store(w.time)
+	j.epoch.Store(w.epoch)
+	j.position.Store(&w.position)
+}
+
+// written is what a commit would leave behind.
+type written struct {
+	position audit.Position
+	time     int64
+	epoch    uint64
+}
+
+// write admits the entries one by one and writes what was admitted.
+func (j *Journal) write(tx *store.Tx, id [16]byte, group []*entry, w *written) error {
+	head := tx.Head()
+	now := max(j.opt.Clock().UnixMilli(), head.Time)
+	head.Time = now
+	first := head.Sequence + 1
+	hash := head.Hash
+	nonces := make([]byte, 32*len(group))
+	if _, err := io.ReadFull(j.opt.Rand, nonces); err != nil {
+		return err
+	}
+	entries := make([]audit.Entry, 0, len(group))
+	var fresh, changed []store.Row
+	seen := map[idempotence]*entry{}
+	for i, e := range group {
+		e.err = nil
+		e.renew()
+		if err := j.admit(tx, head, e, now, seen); err != nil {
+			if engine(err) {
+				return err
+			}
+			if !errors.Is(err, errWritten) {
+				e.err = err
+			}
+			continue
+		}
+		head.Sequence++
+		if e.effect != nil {
+			if err := tx.Nested(e.effect); err != nil {
+				head.Sequence--
+				if engine(err) && !errors.Is(err, store.ErrConflict) {
+					return err
+				}
+				e.err = err
+				continue
+			}
+		}
+		if (e.phase == phaseBegun || e.phase == phaseDone) && !e.resumed {
+			j.ledger.charge(e.decision, now)
+		}
+		if k, ok := e.once(); ok {
+			seen[k] = e // only now: what was refused was never made
+		}
+		rec := e.record
+		rec.Sequence, rec.Time, rec.Node, rec.Epoch, rec.Previous = head.Sequence, now, j.opt.Node, head.Epoch, hash
+		body := rec.Encode()
+		entry := audit.Entry{Sequence: head.Sequence, Record: body}
+		copy(entry.Nonce[:], nonces[32*i:])
+		hash = audit.Chain(hash, audit.Leaf(head.Sequence, entry.Nonce, body))
+		entries = append(entries, entry)
+		e.position = audit.Position{Sequence: head.Sequence, Hash: hash}
+		if e.row.id != "" {
+			e.place(now)
+			switch {
+			case e.known:
+				changed = append(changed, e.row.values())
+			case e.row.kept():
+				fresh = append(fresh, e.row.values())
+			}
+		}
+	}
+	if err := j.ledger.flush(tx); err != nil {
+		return err
+	}
+	if err := tx.InsertMany(operations, fresh); err != nil {
+		return err
+	}
+	for _, row := range changed {
+		if err := tx.Put(operations, row); err != nil {
+			return err
+		}
+	}
+	head.Hash, head.Open = hash, j.live.oldest(group, first)
+	*w = written{audit.Position{Sequence: head.Sequence, Hash: hash}, now, head.Epoch}
+	if len(entries) == 0 {
+		return nil
+	}
+	_, err := tx.Exec("INSERT INTO log (first, count, group_id, body) VALUES ($1, $2, $3, $4)",
+		int64(first), int64(len(entries)), id[:], audit.AppendGroup(nil, entries))
+	return err
+}
