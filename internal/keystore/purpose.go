@@ -1,0 +1,80 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"keyward/internal/journal"
+	"keyward/internal/key"
+)
+
+// ErrUnfit means that a key was not made for what a Permit asks of it.
+var ErrUnfit = errors.New("the key was not made for this")
+
+// Purpose is what a key was made for, sealed with its material at birth. A
+// keystore believes it, and not the row that describes the key.
+type Purpose struct {
+	Spec   key.Spec
+	Usage  key.Usage
+	Domain key.Domain
+}
+
+// Fits refuses, with ErrUnfit, an order that a key of this purpose must not or
+// cannot carry out. Whether it may is the policy's business, and was before.
+func (p Purpose) Fits(o journal.Order) error {
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrUnfit, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case !o.Parsed.Valid():
+		return refuse("no payload")
+	case o.Path != "":
+		return refuse("%s has no account %q below it", p.Spec, o.Path)
+	}
+	n := len(o.Parsed.Payload())
+	switch o.Verb {
+	case key.SignTransaction, key.SignMessage, key.SignTypedData, key.SignBlind:
+		if p.Domain == key.Raw || o.Parsed.Domain() != p.Domain || p.Spec != key.Secp256k1 || o.Algorithm != key.EthereumKeccak {
+			return refuse("%s, domain %s, does not sign a payload of domain %s by %s", p.Spec, p.Domain, o.Parsed.Domain(), o.Algorithm)
+		}
+		return nil
+	case key.Sign:
+		if len(o.Parsed.Digests()) != 1 {
+			return refuse("%d digests, want one", len(o.Parsed.Digests()))
+		}
+	case key.Encrypt:
+		if n > MaxPlaintext {
+			return refuse("%d bytes to encrypt, at most %d", n, MaxPlaintext)
+		}
+	case key.DataKey:
+		if n != 0 {
+			return refuse("a data key is made of nothing, not of %d bytes", n)
+		}
+	case key.Decrypt, key.MAC, key.VerifyMAC:
+	default:
+		return refuse("no keystore does %s", o.Verb)
+	}
+	usage := usageFor(o.Verb)
+	switch {
+	case o.Parsed.Domain() != key.Raw:
+		return refuse("%s is for plain bytes, not for a payload of domain %s", o.Verb, o.Parsed.Domain())
+	case p.Usage != usage || !slices.Contains(p.Spec.Algorithms(usage), o.Algorithm):
+		return refuse("%s for %s does not %s by %s", p.Spec, p.Usage, o.Verb, o.Algorithm)
+	case o.Parsed.Hash() != o.Algorithm.Hash():
+		return refuse("the payload was hashed for another algorithm than %s", o.Algorithm)
+	case len(o.Parsed.Context()) > 0 && usage != key.EncryptDecrypt:
+		return refuse("%s knows no context", o.Verb)
+	}
+	return nil
+}
+
+func usageFor(v key.Verb) key.Usage {
+	switch v {
+	case key.Sign:
+		return key.SignVerify
+	case key.MAC, key.VerifyMAC:
+		return key.GenerateVerifyMAC
+	}
+	return key.EncryptDecrypt
+}
