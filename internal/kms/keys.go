@@ -1,0 +1,382 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"keyward/internal/chain"
+	"keyward/internal/chain/ethereum"
+	"keyward/internal/identity"
+	"keyward/internal/key"
+	"keyward/internal/policy"
+	"keyward/internal/store"
+)
+
+// Bounds of what a caller may attach to a key.
+const (
+	maxTags      = 32
+	maxTagLength = 256
+	minDays      = 7 // before a destruction
+	maxDays      = 30
+	defaultDays  = 30
+	pageMax      = 1000
+)
+
+// reserved are the subjects of what is about no key: a rule that names a key must
+// not mean one of them too.
+var reserved = []string{"any", "audit", "keyward", "policy", "seal", "services"}
+
+// CreateKey makes a key. Its material is made and tested before the commit that
+// records it, and exists only if that commit does.
+func (k *KMS) CreateKey(ctx context.Context, a identity.Actor, n NewKey) (KeyView, Answer, error) {
+	u, err := k.unsealed()
+	if err != nil {
+		return KeyView{}, Answer{}, err
+	}
+	meta, err := n.check()
+	if err != nil {
+		return KeyView{}, Answer{}, fail(Invalid, "see: keyward key create --help", "%w", err)
+	}
+	meta.Owner = a.Name()
+	sentence := fmt.Sprintf("Create key %q: %s, for %s, domain %s.", meta.Name, meta.Spec, meta.Usage, meta.Domain)
+	var made key.Key
+	q := k.administration(a, key.CreateKey, meta.Name, newKeyParameters{meta.Spec, meta.Usage, meta.Domain, meta.Tags}, sentence)
+	answer, err := k.act(ctx, u, q, n.Ask, func(req policy.Request) (func(*store.Tx) error, error) {
+		made = meta
+		made.Created = u.journal.Now()
+		if made.ID, err = key.NewID(made.Created, k.opt.Rand); err != nil {
+			return nil, err
+		}
+		root := u.root.Version()
+		birth, err := u.keystore.Generate(ctx, made, 1)
+		if err != nil {
+			return nil, err
+		}
+		made.Versions = []key.VersionInfo{birth.Info(made.Created)}
+		row, err := keyRow(made)
+		if err != nil {
+			return nil, err
+		}
+		return u.sealedUnder(root, func(tx *store.Tx) error {
+			if err := free(tx, made.Name); err != nil {
+				return err
+			}
+			if err := tx.Insert(keyTable, row); err != nil {
+				return err
+			}
+			if err := tx.Insert(versionTable, versionRow(made.ID, made.Versions[0])); err != nil {
+				return err
+			}
+			return birth.Put(tx)
+		}), nil
+	})
+	if err != nil {
+		return KeyView{}, answer, err
+	}
+	if answer.replayed() {
+		view, err := k.Key(ctx, a, meta.Name)
+		return view, answer, err
+	}
+	return view(made), answer, nil
+}
+
+type newKeyParameters struct {
+	Spec   key.Spec          `cbor:"1,keyasint"`
+	Usage  key.Usage         `cbor:"2,keyasint"`
+	Domain key.Domain        `cbor:"3,keyasint"`
+	Tags   map[string]string `cbor:"4,keyasint,omitempty"`
+}
+
+func (n NewKey) check() (key.Key, error) {
+	if err := key.ValidName(n.Name); err != nil {
+		return key.Key{}, err
+	}
+	if slices.Contains(reserved, n.Name) {
+		return key.Key{}, fmt.Errorf("name %q: it has a meaning of its own in policies", n.Name)
+	}
+	usage, err := n.Spec.Usage(n.Usage)
+	if err != nil {
+		return key.Key{}, err
+	}
+	domain := n.Domain
+	if domain == "" {
+		domain = key.Raw
+	}
+	if err := domain.Check(n.Spec); err != nil {
+		return key.Key{}, err
+	}
+	if len(n.Tags) > maxTags {
+		return key.Key{}, fmt.Errorf("%d tags, at most %d", len(n.Tags), maxTags)
+	}
+	for name, value := range n.Tags {
+		if name == "" || len(name) > maxTagLength || len(value) > maxTagLength {
+			return key.Key{}, fmt.Errorf("tag %q: name and value have 1 to %d characters", name, maxTagLength)
+		}
+	}
+	return key.Key{
+		Name: n.Name, Spec: n.Spec, Usage: usage, Domain: domain, Origin: key.Generated, State: key.Active, Tags: maps.Clone(n.Tags), Current: 1,
+	}, nil
+}
+
+// free makes sure that no key, also none that was destroyed, had this name.
+func free(tx *store.Tx, name string) error {
+	_, err := tx.QueryRow("SELECT id FROM key WHERE name = $1", name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fail(Conflict, "choose another name; names are never used twice", "there is a key %q already", name)
+}
+
+// Keys lists keys by id, oldest first, after the given id.
+func (k *KMS) Keys(ctx context.Context, a identity.Actor, after string, limit int) ([]KeyView, error) {
+	u, err := k.read(ctx, a, key.Read, "any")
+	if err != nil {
+		return nil, err
+	}
+	if limit <= 0 || limit > pageMax {
+		limit = pageMax
+	}
+	var all []KeyView
+	for row, err := range k.opt.Reader.Rows(ctx, keyTable, "id > $1 ORDER BY id LIMIT $2", after, int64(limit)) {
+		if err != nil {
+			return nil, k.wrap(err)
+		}
+		var found key.Key
+		if err := scanKey(row, &found); err != nil {
+			return nil, k.wrap(err)
+		}
+		all = append(all, KeyView{Key: found})
+	}
+	for i := range all {
+		full, _, err := u.find(ctx, k.opt.Reader, string(all[i].ID))
+		if err != nil {
+			return nil, k.wrap(err)
+		}
+		all[i] = view(full)
+	}
+	return all, nil
+}
+
+// Key shows one key by name or id.
+func (k *KMS) Key(ctx context.Context, a identity.Actor, ref string) (KeyView, error) {
+	u, err := k.unsealed()
+	if err != nil {
+		return KeyView{}, err
+	}
+	found, _, err := u.find(ctx, k.opt.Reader, ref)
+	if err != nil {
+		return KeyView{}, k.wrap(err)
+	}
+	if _, err := k.read(ctx, a, key.Read, found.Name); err != nil {
+		return KeyView{}, err
+	}
+	return view(found), nil
+}
+
+func view(found key.Key) KeyView {
+	v := KeyView{Key: found}
+	if info, ok := found.Version(0); ok && found.Domain == key.Ethereum {
+		if address, err := ethereum.AddressOf(info.Public); err == nil {
+			v.Addresses = []Address{{"ethereum", "eoa", address.String()}}
+		}
+	}
+	return v
+}
+
+// change is one step in a key's life.
+type change struct {
+	verb     key.Verb
+	sentence string
+	days     int
+	// apply moves the key and says whether that tightens.
+	apply func(found *key.Key, now int64) (tightens bool, err error)
+}
+
+// DisableKey suspends a key: it signs, encrypts and decrypts nothing until it is enabled.
+func (k *KMS) DisableKey(ctx context.Context, a identity.Actor, ref string, ask Ask) (KeyView, Answer, error) {
+	return k.change(ctx, a, ref, ask, change{verb: key.DisableKey, sentence: "Suspend key %q.", apply: moveTo(key.Suspended)})
+}
+
+// EnableKey makes a suspended key active again.
+func (k *KMS) EnableKey(ctx context.Context, a identity.Actor, ref string, ask Ask) (KeyView, Answer, error) {
+	return k.change(ctx, a, ref, ask, change{verb: key.EnableKey, sentence: "Make key %q active.", apply: moveTo(key.Active)})
+}
+
+// DestroyKey sets the date, 7 to 30 days from now (0 means 30), on which the
+// key's material is deleted. Until then it can be cancelled.
+func (k *KMS) DestroyKey(ctx context.Context, a identity.Actor, ref string, days int, ask Ask) (KeyView, Answer, error) {
+	if days == 0 {
+		days = defaultDays
+	}
+	if days < minDays || days > maxDays {
+		return KeyView{}, Answer{}, fail(Invalid, "choose 7 to 30 days", "a key cannot be destroyed after %d days", days)
+	}
+	return k.change(ctx, a, ref, ask, change{
+		verb: key.DestroyKey, sentence: fmt.Sprintf("Destroy key %%q in %d days.", days), days: days,
+		apply: func(found *key.Key, now int64) (bool, error) {
+			found.Resume = found.State
+			if found.Resume == key.Active { // what was meant to end does not come back by itself
+				found.Resume = key.Suspended
+			}
+			found.DestroyAt = now + int64(days)*int64(24*time.Hour/time.Millisecond)
+			return move(found, key.PendingDestruction)
+		},
+	})
+}
+
+// CancelDestroy keeps a key that was to be destroyed. It comes back suspended.
+func (k *KMS) CancelDestroy(ctx context.Context, a identity.Actor, ref string, ask Ask) (KeyView, Answer, error) {
+	return k.change(ctx, a, ref, ask, change{
+		verb: key.CancelDestroy, sentence: "Do not destroy key %q.",
+		apply: func(found *key.Key, _ int64) (bool, error) {
+			next := found.Resume
+			found.Resume, found.DestroyAt = "", 0
+			return move(found, next)
+		},
+	})
+}
+
+func moveTo(next key.State) func(*key.Key, int64) (bool, error) {
+	return func(found *key.Key, _ int64) (bool, error) { return move(found, next) }
+}
+
+// move changes the state. Everything but becoming active tightens.
+func move(found *key.Key, next key.State) (bool, error) {
+	if err := found.State.To(next); err != nil {
+		return false, fail(Conflict, "see: keyward key show "+found.Name, "%w", err)
+	}
+	found.State = next
+	return true, nil // also enabling: what was denied before must be judged anew
+}
+
+func (k *KMS) change(ctx context.Context, a identity.Actor, ref string, ask Ask, c change) (KeyView, Answer, error) {
+	u, err := k.unsealed()
+	if err != nil {
+		return KeyView{}, Answer{}, err
+	}
+	var after key.Key
+	answer, err := k.act(ctx, u, k.aboutKey(a, ref, c.verb, c.sentence, changeParameters{c.days}), ask,
+		func(req policy.Request) (func(*store.Tx) error, error) {
+			before := req.Key()
+			return func(tx *store.Tx) error {
+				after = before
+				if _, err := c.apply(&after, tx.Head().Time); err != nil {
+					return err
+				}
+				row, err := keyRow(after)
+				if err != nil {
+					return err
+				}
+				tx.RaiseEpoch()
+				return tx.Put(keyTable, row)
+			}, nil
+		})
+	if err != nil {
+		return KeyView{}, answer, err
+	}
+	if answer.replayed() {
+		shown, err := k.Key(ctx, a, ref)
+		return shown, answer, err
+	}
+	return view(after), answer, nil
+}
+
+type changeParameters struct {
+	Days int `cbor:"1,keyasint,omitempty"`
+}
+
+// RotateKey makes a new version of a key. Older versions go on verifying and
+// decrypting.
+func (k *KMS) RotateKey(ctx context.Context, a identity.Actor, ref string, ask Ask) (KeyView, Answer, error) {
+	u, err := k.unsealed()
+	if err != nil {
+		return KeyView{}, Answer{}, err
+	}
+	found, _, err := u.find(ctx, k.opt.Reader, ref)
+	if err != nil {
+		return KeyView{}, Answer{}, k.wrap(err)
+	}
+	if found.Domain != key.Raw {
+		return KeyView{}, Answer{}, fail(Invalid, "create a new key and move the funds", "a key of domain %s cannot be rotated: its address would change", found.Domain)
+	}
+	var after key.Key
+	answer, err := k.act(ctx, u, k.aboutKey(a, ref, key.RotateKey, "Make a new version of key %q.", changeParameters{}), ask,
+		func(req policy.Request) (func(*store.Tx) error, error) {
+			after = req.Key()
+			after.Current++
+			root := u.root.Version()
+			birth, err := u.keystore.Generate(ctx, after, after.Current)
+			if err != nil {
+				return nil, err
+			}
+			info := birth.Info(u.journal.Now())
+			after.Versions = append(append([]key.VersionInfo(nil), after.Versions...), info)
+			row, err := keyRow(after)
+			if err != nil {
+				return nil, err
+			}
+			return u.sealedUnder(root, func(tx *store.Tx) error {
+				if err := tx.Put(keyTable, row); err != nil {
+					return err
+				}
+				if err := tx.Insert(versionTable, versionRow(after.ID, info)); err != nil {
+					return err
+				}
+				tx.RaiseEpoch()
+				return birth.Put(tx)
+			}), nil
+		})
+	if err != nil {
+		return KeyView{}, answer, err
+	}
+	if answer.replayed() {
+		shown, err := k.Key(ctx, a, ref)
+		return shown, answer, err
+	}
+	return view(after), answer, nil
+}
+
+// aboutKey is the question of a change to a key that exists.
+func (k *KMS) aboutKey(a identity.Actor, ref string, verb key.Verb, sentence string, parameters any) question {
+	return func(ctx context.Context, u *unsealed, _ *rules) (policy.Input, error) {
+		found, epoch, err := u.find(ctx, k.opt.Reader, ref)
+		if err != nil {
+			return policy.Input{}, err
+		}
+		b, err := canonical.Marshal(parameters)
+		if err != nil {
+			return policy.Input{}, err
+		}
+		return policy.Input{
+			Actor: a, Parsed: chain.ParseAdministration(verb, b, fmt.Sprintf(sentence, found.Name)), Key: found, Version: found.Current, Epoch: epoch,
+		}, nil
+	}
+}
+
+// read judges a reading. It is counted, not recorded one by one.
+func (k *KMS) read(ctx context.Context, a identity.Actor, verb key.Verb, subject string) (*unsealed, error) {
+	u, err := k.unsealed()
+	if err != nil {
+		return nil, err
+	}
+	if !a.Valid() {
+		return nil, fail(Unauthenticated, "", "nobody asks")
+	}
+	d, err := k.judge(ctx, u, Ask{}, u.journal.Now(), k.administration(a, verb, subject, nil, ""))
+	if err != nil {
+		return nil, k.wrap(err)
+	}
+	if d.Outcome() != policy.Allowed {
+		u.journal.Count(a.Name(), a.Source(), string(verb)+".denied")
+		return nil, denied(d, "")
+	}
+	u.journal.Count(a.Name(), a.Source(), string(verb))
+	return u, nil
+}

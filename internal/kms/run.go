@@ -1,0 +1,60 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"keyward/internal/store"
+)
+
+const (
+	runEvery    = time.Minute
+	verifyEvery = 10 * time.Minute
+	verifyShare = 50 // of the time at most one part in so many is spent on verifying
+)
+
+// Run does what time brings: it destroys the keys that are due, goes on with an
+// interrupted replacement of the root key, and looks whether somebody changed the
+// database. It returns when ctx ends.
+func (k *KMS) Run(ctx context.Context) {
+	tick := time.NewTicker(runEvery)
+	defer tick.Stop()
+	verify := time.Now().Add(verifyEvery)
+	for {
+		k.told("keys that are due could not be destroyed", k.DestroyDue(ctx))
+		k.told("the older root key could not be retired", k.Reseal(ctx))
+		if begun := time.Now(); begun.After(verify) {
+			k.told("the rows could not be verified", k.VerifyRows(ctx))
+			verify = time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (k *KMS) told(what string, err error) {
+	if err != nil && k.opt.Log != nil {
+		k.opt.Log.Error(what, "error", err)
+	}
+}
+
+// VerifyRows reads every row that decisions rest on, as Unseal does. A genuine
+// row that was deleted or put back while keyward ran is found only by this. From
+// then on nothing is served until somebody unseals anew, which fails as long as
+// the rows are wrong.
+func (k *KMS) VerifyRows(ctx context.Context) error {
+	u := k.state.Load()
+	if u == nil {
+		return nil
+	}
+	err := k.wrap(k.opt.Reader.VerifyAll(ctx, tables()))
+	var known *Error
+	if errors.As(err, &known) && errors.Is(err, store.ErrTampered) {
+		u.tampered.Store(known)
+	}
+	return err
+}
