@@ -1,0 +1,196 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"keyward/api"
+	"keyward/internal/identity"
+	"keyward/internal/seal/passphrase"
+	"keyward/internal/secret"
+)
+
+const (
+	payloadMax    = api.MaxBody / 2
+	passphraseMax = 1024
+)
+
+func operator(source string) identity.Actor { return identity.Operator(source) }
+
+// read reads a file, or stdin for "-", up to what a request may hold.
+func (a *app) read(name string) ([]byte, error) {
+	r := a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, payloadMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(b) > payloadMax {
+		return nil, fmt.Errorf("%s: more than %d bytes", name, payloadMax)
+	}
+	return b, nil
+}
+
+// output is where a result goes: a new file, or stdout.
+type output struct {
+	out  io.Writer
+	file *os.File // until it is written; nil for stdout
+	path string   // "" for stdout
+}
+
+// create makes the file for a result before the result is asked for: nothing is
+// signed, spent or shown once for an output that cannot be written. A file that
+// exists is never overwritten; one that stays empty goes again. "" and - are
+// stdout.
+func (a *app) create(name string, mode os.FileMode) (*output, error) {
+	if name == "" || name == "-" {
+		return &output{out: a.out}, nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, os.ErrExist) {
+		return nil, &failure{
+			code: exitFailed, kind: "conflict", message: fmt.Sprintf("%s exists already, and nothing is overwritten; nothing was done", name),
+			hint: "choose another name, or remove it",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	o := &output{out: f, file: f, path: name}
+	a.later(func() {
+		if o.file != nil {
+			_ = errors.Join(f.Close(), os.Remove(name)) // whatever went wrong is told already
+		}
+	})
+	return o, nil
+}
+
+func (o *output) toFile() bool { return o.path != "" }
+
+// write writes the whole result and closes the file.
+func (o *output) write(b []byte) error {
+	if _, err := o.out.Write(b); err != nil || o.file == nil {
+		return err
+	}
+	err := errors.Join(o.file.Sync(), o.file.Close())
+	if err == nil {
+		o.file = nil
+	}
+	return err
+}
+
+// passphraseFrom reads a passphrase from a file, without its last line break, or
+// from the terminal.
+func (a *app) passphraseFrom(file, prompt string) (secret.Bytes, error) {
+	if file == "" {
+		return a.askPassphrase(prompt)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	defer f.Close()
+	b, err := secret.Read(f, passphraseMax)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("passphrase file %s: %w", file, err)
+	}
+	defer b.Destroy()
+	view := b.View()
+	n := len(view)
+	for n > 0 && (view[n-1] == '\n' || view[n-1] == '\r') {
+		n--
+	}
+	trimmed := secret.New(n)
+	copy(trimmed.View(), view[:n])
+	return trimmed, nil
+}
+
+func (a *app) askPassphrase(prompt string) (secret.Bytes, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return secret.Bytes{}, &failure{
+			code: exitUsage, kind: "usage", message: "there is no terminal to ask for the passphrase on", hint: "give --passphrase-file FILE",
+		}
+	}
+	defer tty.Close()
+	fmt.Fprint(tty, prompt)
+	b, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(tty)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	return secret.Take(b), nil
+}
+
+// newPassphrase asks twice where somebody types it.
+func (a *app) newPassphrase(file string) (secret.Bytes, error) {
+	first, err := a.passphraseFrom(file, "new passphrase: ")
+	if err == nil && utf8.RuneCount(first.View()) < passphrase.MinCharacters {
+		first.Destroy()
+		err = &failure{code: exitFailed, kind: string(api.Invalid), message: passphrase.ErrShort.Error(), hint: "take several words that nobody would put together"}
+	}
+	if err != nil || file != "" {
+		return first, err
+	}
+	second, err := a.askPassphrase("the same again: ")
+	if err != nil {
+		first.Destroy()
+		return secret.Bytes{}, err
+	}
+	defer second.Destroy()
+	if !first.Equal(second) {
+		first.Destroy()
+		return secret.Bytes{}, errors.New("the two passphrases differ")
+	}
+	return first, nil
+}
+
+// confirm asks for the name of what is about to be lost.
+func (a *app) confirm(what, name string, yes bool) error {
+	if yes {
+		return nil
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return &failure{code: exitUsage, kind: "usage", message: what + " cannot be undone, and nobody is here to confirm it", hint: "give --yes"}
+	}
+	defer tty.Close()
+	fmt.Fprintf(tty, "%s cannot be undone. Type its name to go on: ", what)
+	var typed string
+	if _, err := fmt.Fscanln(tty, &typed); err != nil || typed != name {
+		return &failure{code: exitDeclined, kind: "declined", message: "not confirmed; nothing was done"}
+	}
+	return nil
+}
+
+// pairs reads k=v arguments.
+func pairs(args []string) (map[string]string, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	m := map[string]string{}
+	for _, arg := range args {
+		k, v, ok := strings.Cut(arg, "=")
+		if !ok || k == "" {
+			return nil, fmt.Errorf("%q: want name=value", arg)
+		}
+		if _, twice := m[k]; twice {
+			return nil, fmt.Errorf("%q is given twice", k)
+		}
+		m[k] = v
+	}
+	return m, nil
+}
