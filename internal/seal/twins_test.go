@@ -12,7 +12,8 @@ import (
 )
 
 // Each file in testdata/twins names a source file, a text in it, the text that
-// breaks it, and the test that must catch it.
+// breaks it, and the test that must catch it; one that says plain is built
+// without runtime/secret.
 func TestBrokenTwinsAreCaught(t *testing.T) {
 	if os.Getenv("KEYWARD_TEST_ALL") == "" {
 		t.Skip("builds every broken twin: set KEYWARD_TEST_ALL=1")
@@ -55,6 +56,9 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.Command("go", "test", "-overlay", filepath.Join(dir, "overlay.json"), "-run", "^"+part["test"]+"$", "./"+filepath.Dir(part["file"]))
+			if part["plain"] != "" {
+				cmd.Env = append(os.Environ(), "GOEXPERIMENT=")
+			}
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Fatalf("%s did not notice: %s", part["test"], twin.Comment)

@@ -98,6 +98,14 @@ func parseAttributes(b []byte) (a attributes, err error) {
 
 // load reads, opens and prepares the material of ref.
 func (k *Keystore) load(ctx context.Context, ref key.Ref) (*entry, error) {
+	e, err := k.loadOnce(ctx, ref)
+	if errors.Is(err, seal.ErrVersion) {
+		return k.loadOnce(ctx, ref) // sealed anew, and the older root key retired, since the row was read
+	}
+	return e, err
+}
+
+func (k *Keystore) loadOnce(ctx context.Context, ref key.Ref) (*entry, error) {
 	row, err := k.opt.Reader.Row(ctx, materials, string(ref.ID), int64(ref.Version))
 	if err != nil {
 		return nil, known(ref, err)
