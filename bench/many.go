@@ -48,8 +48,7 @@ func (s settings) many(ctx context.Context) error {
 	}
 
 	fmt.Printf("\nP-256 keys, %d callers\n%s\n", most, plainColumns)
-	p, err := h.target.fire(ctx, made, load{callers: 1, times: fewKeys, next: &names})
-	if err != nil {
+	if _, err := h.target.fire(ctx, made, load{callers: 1, times: fewKeys, next: &names}); err != nil {
 		return err
 	}
 	if _, err := signs(fewKeys, false); err != nil { // a server that has just started is slower
@@ -62,7 +61,8 @@ func (s settings) many(ctx context.Context) error {
 	report(fmt.Sprintf("sign, %d keys", fewKeys), few)
 	for names.Load() < uint64(s.keys) {
 		step := min(uint64(s.keys)-names.Load(), uint64(max(s.keys/10, 1)))
-		if p, err = h.target.fire(ctx, made, load{callers: most, times: step, next: &names}); err != nil {
+		p, err := h.target.fire(ctx, made, load{callers: most, times: step, next: &names})
+		if err != nil {
 			return err
 		}
 		report(fmt.Sprintf("create, up to %d keys", names.Load()), p)

@@ -87,9 +87,6 @@ func (c *Checkpoint) sign(k note.Signer) (err error) {
 	return err
 }
 
-// tree is the checkpoint as tlog wants it.
-func (c Checkpoint) tree() tlog.Tree { return tlog.Tree{N: int64(c.Size), Hash: c.Root} }
-
 // CheckConsistency proves that the newer checkpoint's log begins with all that
 // the older one's held (RFC 6962, section 2.1.2).
 func CheckConsistency(older, newer Checkpoint, proof []tlog.Hash) error {
