@@ -203,8 +203,10 @@ func TestStrangeAnswersAreSaidToBe(t *testing.T) {
 		"a web server":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 404) },
 		"another version": func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, map[string]int{"v": 2}) },
 		"no JSON":         func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
-		"a redirect":      func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere/", http.StatusFound) },
-		"an empty 202":    func(w http.ResponseWriter, _ *http.Request) { answer(w, 202, struct{}{}) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere/", http.StatusFound)
+		},
+		"an empty 202": func(w http.ResponseWriter, _ *http.Request) { answer(w, 202, struct{}{}) },
 	} {
 		if _, err := inProcess(t, h).Status(t.Context()); client.KindOf(err) != api.Failed {
 			t.Errorf("%s: got %v, want failed", name, err)
@@ -226,8 +228,10 @@ func TestTokensNeverFollowARedirect(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leaked = true }))
 	defer other.Close()
 	c, err := client.New(client.Options{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect) }),
-		Token:   func() ([]byte, error) { return []byte("kwt_x"), nil },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		}),
+		Token: func() ([]byte, error) { return []byte("kwt_x"), nil },
 	})
 	if err != nil {
 		t.Fatal(err)
