@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"time"
 
 	"keyward/internal/audit"
@@ -15,7 +14,8 @@ import (
 const (
 	groupMax  = 256                    // records in one commit
 	lazyDelay = 100 * time.Millisecond // the longest that a record nobody waits for is kept back
-	gatherMax = time.Millisecond       // the longest that a commit waits for its siblings
+	gatherMax = 2 * time.Millisecond   // the longest that a commit waits for its siblings
+	crowdMin  = 8                      // so few operations under way are not waited for
 )
 
 // submit hands an entry to the committer and waits until it is on disk or
@@ -120,31 +120,43 @@ func (j *Journal) run() {
 	}
 }
 
-// gather takes what else waits. While many operations are under way their
-// callers are about to arrive, and one sync for all of them is cheaper than one
-// for each: then it waits a little for them. A lone caller never waits.
+// gather takes what else waits. When many operations were lately under way at
+// once, their callers are about to arrive, and one sync for most of them is
+// cheaper than one for each: then it waits a little for three quarters of them.
+// A few callers never wait.
 func (j *Journal) gather(group []*entry) []*entry {
-	deadline := time.Time{}
+	waited := 0
+	for _, e := range group {
+		if !e.lazy {
+			waited++
+		}
+	}
+	take := func(e *entry) {
+		group = append(group, e)
+		if !e.lazy {
+			waited++
+		}
+	}
+	j.crowd = max(int(j.inflight.Load()), j.crowd-1-j.crowd/16)
+	var deadline <-chan time.Time
 	for len(group) < groupMax {
 		select {
 		case e := <-j.queue:
-			group = append(group, e)
+			take(e)
 			continue
 		default:
 		}
-		if j.inflight.Load() < 2*int64(len(group))+4 {
+		if waited == 0 || j.crowd < crowdMin || waited >= j.crowd*3/4 {
 			return group
 		}
-		if deadline.IsZero() {
-			deadline = time.Now().Add(gatherMax)
-		} else if time.Now().After(deadline) {
-			return group
+		if deadline == nil {
+			deadline = time.After(gatherMax)
 		}
-		runtime.Gosched()
 		select {
 		case e := <-j.queue:
-			group = append(group, e)
-		case <-time.After(gatherMax / 4):
+			take(e)
+		case <-deadline:
+			return group
 		}
 	}
 	return group

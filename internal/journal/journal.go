@@ -72,6 +72,7 @@ type Journal struct {
 	stopping atomic.Bool    // nothing new is taken; what is begun may still end
 	repairs  sync.WaitGroup // under way
 
+	crowd    int          // the committer's own: how many were lately under way at once
 	inflight atomic.Int64 // permits issued or asked for and not finished yet
 	broken   atomic.Pointer[error]
 	lastTime atomic.Int64 // log time of the newest commit, ms
