@@ -178,10 +178,17 @@ func (r *Reader) head(ctx context.Context, s *session) (*headRow, error) {
 // snapshot is a transaction that sees one state of the whole database.
 var snapshot = driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelRepeatableRead), ReadOnly: true}
 
-// VerifyAll reads every row of the tables in one snapshot, verifies each, and
-// compares each summed table with its sum in the head row. The first thing that
-// does not fit is the error, a *TamperError.
+// VerifyAll has the engine see to schema and indexes, then reads every row of
+// the tables in one snapshot, verifies each, and compares each summed table with
+// its sum in the head row. The first thing that does not fit is the error,
+// ErrTampered, and a *TamperError where a row or table is meant.
 func (r *Reader) VerifyAll(ctx context.Context, tables []Table) error {
+	if r.keys.locked() {
+		return ErrLocked
+	}
+	if err := r.pool.engine.Intact(ctx); err != nil {
+		return err
+	}
 	return r.do(ctx, func(s *session) (err error) {
 		if r.keys.locked() {
 			return ErrLocked

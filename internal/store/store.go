@@ -78,6 +78,10 @@ type Engine interface {
 	Reader(ctx context.Context) (driver.Conn, error)
 	// Classify says what an error of one of its connections means.
 	Classify(err error) Fault
+	// Intact refuses, with ErrTampered, a schema that is not exactly that of the
+	// migrations, and indexes that do not agree with their tables: rows may be
+	// genuine, and still not be what a statement finds.
+	Intact(ctx context.Context) error
 	// Reopen makes the engine usable after FaultBroken. It trusts no handle
 	// opened before, and when it returns nil, whatever the database shows is
 	// on disk.
