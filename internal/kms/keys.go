@@ -136,7 +136,7 @@ func free(tx *store.Tx, name string) error {
 
 // Keys lists keys by id, oldest first, after the given id.
 func (k *KMS) Keys(ctx context.Context, a identity.Actor, after string, limit int) ([]KeyView, error) {
-	u, err := k.read(ctx, a, key.Read, "any")
+	u, err := k.read(ctx, a, key.Read, everything)
 	if err != nil {
 		return nil, err
 	}
@@ -359,6 +359,10 @@ func (k *KMS) aboutKey(a identity.Actor, ref string, verb key.Verb, sentence str
 		}, nil
 	}
 }
+
+// everything is the subject of readings about keyward itself or about all keys:
+// it is no name that a key can have, and only a rule for keys: [any] speaks of it.
+const everything = "any"
 
 // read judges a reading. It is counted, not recorded one by one.
 func (k *KMS) read(ctx context.Context, a identity.Actor, verb key.Verb, subject string) (*unsealed, error) {

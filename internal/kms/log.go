@@ -56,6 +56,9 @@ func (k *KMS) Request(ctx context.Context, a identity.Actor, id string) (journal
 		return op, chain.Intent{}, nil
 	}
 	intent, _, err := k.Decode(ctx, a, stored.Payload, stored.Type, string(stored.KeyID))
+	if err != nil && stored.Domain != key.Raw { // who asked may see what for, also without the right to read the key
+		intent, _, err = k.Decode(ctx, a, stored.Payload, stored.Type, string(stored.Domain))
+	}
 	if err != nil {
 		return op, chain.Intent{}, nil // the operation is shown also where its payload cannot be read again
 	}

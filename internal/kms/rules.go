@@ -15,7 +15,7 @@ import (
 
 // Policy shows the policy in force.
 func (k *KMS) Policy(ctx context.Context, a identity.Actor) (PolicyView, error) {
-	u, err := k.read(ctx, a, key.Read, "policy")
+	u, err := k.read(ctx, a, key.Read, everything)
 	if err != nil {
 		return PolicyView{}, err
 	}
@@ -154,7 +154,7 @@ func serviceView(s identity.Service) ServiceView {
 
 // Services lists all services, also those revoked.
 func (k *KMS) Services(ctx context.Context, a identity.Actor) ([]ServiceView, error) {
-	u, err := k.read(ctx, a, key.Read, "services")
+	u, err := k.read(ctx, a, key.Read, everything)
 	if err != nil {
 		return nil, err
 	}

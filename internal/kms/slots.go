@@ -93,7 +93,7 @@ func slotView(s seal.Slot) SlotView {
 
 // Slots lists the ways to unseal.
 func (k *KMS) Slots(ctx context.Context, a identity.Actor) ([]SlotView, error) {
-	if _, err := k.read(ctx, a, key.Read, "seal"); err != nil {
+	if _, err := k.read(ctx, a, key.Read, everything); err != nil {
 		return nil, err
 	}
 	all, err := k.slots(ctx)

@@ -340,14 +340,11 @@ func (k *KMS) Decode(ctx context.Context, a identity.Actor, payload []byte, typ 
 	ask := chain.Ask{Type: typ}
 	domain := key.Domain(ref)
 	if ref != "" && domain != key.Ethereum {
-		u, err := k.unsealed()
+		shown, err := k.Key(ctx, a, ref) // whose address a payload's sender is, is not for everybody
 		if err != nil {
 			return chain.Intent{}, "", err
 		}
-		found, _, err := u.find(ctx, k.opt.Reader, ref)
-		if err != nil {
-			return chain.Intent{}, "", k.wrap(err)
-		}
+		found := shown.Key
 		info, _ := found.Version(0)
 		domain, ask.Public = found.Domain, info.Public
 	}
