@@ -55,14 +55,26 @@ func (k *KMS) Request(ctx context.Context, a identity.Actor, id string) (journal
 	if err != nil || stored.Domain == "" {
 		return op, chain.Intent{}, nil
 	}
-	intent, _, err := k.Decode(ctx, a, stored.Payload, stored.Type, string(stored.KeyID))
-	if err != nil && stored.Domain != key.Raw { // who asked may see what for, also without the right to read the key
-		intent, _, err = k.Decode(ctx, a, stored.Payload, stored.Type, string(stored.Domain))
-	}
+	return op, k.meaning(ctx, u, stored), nil
+}
+
+// meaning reads a kept payload again: whoever asked may see what for, also
+// without the right to read the key. What cannot be read again has none.
+func (k *KMS) meaning(ctx context.Context, u *unsealed, stored policy.Stored) chain.Intent {
+	found, _, err := u.find(ctx, k.opt.Reader, string(stored.KeyID))
 	if err != nil {
-		return op, chain.Intent{}, nil // the operation is shown also where its payload cannot be read again
+		return chain.Intent{}
 	}
-	return op, intent, nil
+	algorithm := stored.Algorithm
+	if found.Domain != key.Raw {
+		algorithm = ""
+	}
+	info, _ := found.Version(stored.KeyVersion)
+	parsed, _, err := k.parse(found, info, stored.Type, algorithm, stored.Payload)
+	if err != nil {
+		return chain.Intent{}
+	}
+	return parsed.Intent()
 }
 
 // AuditRecords returns records that fit a query, oldest or newest first.
