@@ -1,7 +1,6 @@
 package server
 
 import (
-	"hash/maphash"
 	"net/netip"
 	"strings"
 	"sync"
@@ -16,6 +15,9 @@ import (
 func (s *Server) authenticate(c *Call, access Access) error {
 	c.origin = originOfRequest(c.Request)
 	err := s.prove(c)
+	if c.Actor.Valid() && c.origin.conn != nil {
+		c.origin.conn.proved.Store(true)
+	}
 	switch {
 	case err != nil && access == Anyone && kms.KindOf(err) == kms.Sealed:
 		return nil // nobody can be proved now, and nobody needs to be
@@ -47,9 +49,6 @@ func (s *Server) prove(c *Call) error {
 			Kind: kms.Unauthenticated, Message: "the Authorization header is no bearer token", Hint: "send Authorization: Bearer kwt_…",
 		})
 	}
-	if !s.guard.admits(c.origin.address, token) {
-		return &kms.Error{Kind: kms.Busy, Message: "too many failed authentications from this address", Hint: "wait, then use a valid token"}
-	}
 	var err error
 	if c.Actor, err = s.kms.Authenticate(c.Context(), []byte(token), c.origin.address); err != nil {
 		if kms.KindOf(err) == kms.Unauthenticated {
@@ -57,28 +56,27 @@ func (s *Server) prove(c *Call) error {
 		}
 		return err
 	}
-	s.guard.knows(token)
 	return nil
 }
 
+// refused is the answer to who failed to authenticate.
 func (s *Server) refused(c *Call, err error) error {
-	s.guard.failed(c.origin.address)
+	if !s.guard.admits(c.origin.address) {
+		return &kms.Error{Kind: kms.Busy, Message: "too many failed authentications from this address", Hint: "wait, then use a valid token"}
+	}
 	s.metrics.unauthenticated.Inc()
 	s.kms.CountFailedAuthentication(c.source())
 	return err
 }
 
-// guard slows down who keeps failing to authenticate. Tokens have 256 random
-// bits and cannot be guessed; what it saves is work. Tokens that were good lately
-// pass it always, so that nobody is locked out by a neighbour behind the same
-// address.
+// guard slows down who keeps failing to authenticate, and nobody else: it is
+// asked only once a token has failed, so that no neighbour behind the same
+// address locks out whoever holds a good one. Tokens have 256 random bits and
+// cannot be guessed; what it bounds is how much failures write.
 type guard struct {
 	clock func() time.Time
-	seed  maphash.Seed
-	good  sync.Map // fingerprint of a token that was good → nothing
 
 	mu      sync.Mutex
-	goods   int
 	sources map[netip.Prefix]*failures
 }
 
@@ -91,43 +89,14 @@ const (
 	failuresBurst  = 20.0
 	failuresRate   = 0.5 // a second
 	guardedSources = 4096
-	goodTokens     = 8192
 )
 
 func newGuard(clock func() time.Time) *guard {
-	return &guard{clock: clock, seed: maphash.MakeSeed(), sources: map[netip.Prefix]*failures{}}
+	return &guard{clock: clock, sources: map[netip.Prefix]*failures{}}
 }
 
-// fingerprint needs no strength: who meets it by chance is authenticated all the same.
-func (g *guard) fingerprint(token string) uint64 { return maphash.String(g.seed, token) }
-
-func (g *guard) knows(token string) {
-	f := g.fingerprint(token)
-	if _, known := g.good.Load(f); known {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.goods++; g.goods > goodTokens {
-		g.good.Clear()
-		g.goods = 1
-	}
-	g.good.Store(f, struct{}{})
-}
-
-func (g *guard) admits(source netip.Addr, token string) bool {
-	g.mu.Lock()
-	f := g.sources[network(source)]
-	slow := f != nil && g.refill(f) < 1
-	g.mu.Unlock()
-	if !slow {
-		return true
-	}
-	_, known := g.good.Load(g.fingerprint(token))
-	return known
-}
-
-func (g *guard) failed(source netip.Addr) {
+// admits counts one failure from source, and tells whether it is not one too many.
+func (g *guard) admits(source netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := network(source)
@@ -139,7 +108,11 @@ func (g *guard) failed(source netip.Addr) {
 		f = &failures{failuresBurst, g.clock()}
 		g.sources[n] = f
 	}
-	f.left = max(0, g.refill(f)-1)
+	if g.refill(f) < 1 {
+		return false
+	}
+	f.left--
+	return true
 }
 
 // refill needs the lock.

@@ -44,8 +44,19 @@ func (b *buffer) grow(n int) {
 }
 
 // Body is the request's whole body, at most api.MaxBody bytes. It is lent until
-// the call ends, and then wiped.
+// the call ends, and then wiped. While it arrives, the call is not counted among
+// those in flight: a body that comes slowly takes no place away from others. What
+// bounds such calls is their caller's share.
 func (c *Call) Body() ([]byte, error) {
+	c.leave()
+	b, err := c.arrive()
+	if err != nil {
+		return nil, err
+	}
+	return b, c.enter()
+}
+
+func (c *Call) arrive() ([]byte, error) {
 	r := c.Request
 	if r.Header["Content-Encoding"] != nil {
 		return nil, c.Invalid("body", "it must not be compressed")
@@ -85,6 +96,9 @@ func (c *Call) Body() ([]byte, error) {
 func (c *Call) admitLarge() bool {
 	if c.body.large != nil {
 		return true
+	}
+	if !c.share(share{large: 1}) {
+		return false
 	}
 	if c.server.large.Add(1) > largeMax {
 		c.server.large.Add(-1)

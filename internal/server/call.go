@@ -25,6 +25,9 @@ type Call struct {
 	after  []func()
 	status int
 	kind   kms.Kind
+	always bool  // the Route's
+	flying bool  // counted among those in flight
+	held   share // of what the actor has a share of
 
 	values [3]string // of headers, so that they cost no allocation each
 }
@@ -93,7 +96,11 @@ func (c *Call) fail(err error) {
 			"cause", errors.Unwrap(e))
 	}
 	if c.status == 0 {
-		c.problem(Status(e.Kind), e)
+		status := Status(e.Kind)
+		if e == crowded {
+			status = http.StatusServiceUnavailable
+		}
+		c.problem(status, e)
 	}
 }
 
@@ -105,6 +112,7 @@ func (c *Call) end() {
 	if c.body != nil {
 		c.body.release()
 	}
+	c.unshare()
 }
 
 func (c *Call) source() string {

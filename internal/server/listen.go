@@ -12,11 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // ListenTLS binds an address, "127.0.0.1:7443"; port 0 means a free one. It
@@ -110,53 +107,11 @@ func bare(err error) error {
 	return err
 }
 
-// limitedListener closes connections beyond max at once, so that they do not
-// wait in vain.
-type limitedListener struct {
-	net.Listener
-	max, open int64
-	refused   prometheus.Counter
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if atomic.AddInt64(&l.open, 1) <= l.max {
-			return &limitedConn{Conn: c, open: &l.open}, nil
-		}
-		atomic.AddInt64(&l.open, -1)
-		l.refused.Inc()
-		c.Close()
-	}
-}
-
-type limitedConn struct {
-	net.Conn
-	open *int64
-	once sync.Once
-}
-
-func (c *limitedConn) Close() error {
-	c.once.Do(func() { atomic.AddInt64(c.open, -1) })
-	return c.Conn.Close()
-}
-
-// CloseWrite lets net/http end an answer so that it is read before the connection
-// goes, also when the request was not read to its end.
-func (c *limitedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
 // origin is where a connection comes from, found once.
 type origin struct {
-	operator string     // source of the local operator: "unix", "offline"; "" when the peer is not the operator
-	address  netip.Addr // the zero Addr over the unix socket and in process
+	operator string       // source of the local operator: "unix", "offline"; "" when the peer is not the operator
+	address  netip.Addr   // the zero Addr over the unix socket and in process
+	conn     *limitedConn // nil when others listen
 }
 
 type originKey struct{}
@@ -179,22 +134,18 @@ func originOfRequest(r *http.Request) *origin {
 }
 
 func originOf(c net.Conn) *origin {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // of TLS
-		c = t.NetConn()
+	o := &origin{conn: limitedOf(c)}
+	if o.conn == nil {
+		return o
 	}
-	if l, ok := c.(*limitedConn); ok {
-		c = l.Conn
-	}
-	switch c := c.(type) {
+	switch c := o.conn.Conn.(type) {
 	case *net.UnixConn:
 		uid, err := peer(c)
 		if err == nil && (uid == 0 || uid == os.Geteuid()) {
-			return &origin{operator: "unix"}
+			o.operator = "unix"
 		}
 	case *net.TCPConn:
-		if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-			return &origin{address: a.AddrPort().Addr().Unmap()}
-		}
+		o.address = addressOf(c)
 	}
-	return &origin{}
+	return o
 }

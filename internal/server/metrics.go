@@ -14,7 +14,8 @@ import (
 // metrics has no label for a key, an actor or an address: who watches the server
 // does not learn who uses it for what.
 type metrics struct {
-	registry        *prometheus.Registry
+	registry        *prometheus.Registry // for anyone
+	kept            *prometheus.Registry // for the local operator alone
 	requests        *prometheus.CounterVec
 	duration        *prometheus.HistogramVec
 	refused         prometheus.Counter
@@ -24,6 +25,7 @@ type metrics struct {
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		kept:     prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "keyward_requests_total", Help: "Requests by what was asked, kind of failure (ok: none) and HTTP status.",
 		}, []string{"what", "kind", "status"}),
@@ -41,6 +43,7 @@ func newMetrics(s *Server) *metrics {
 	m.registry.MustRegister(m.requests, m.duration, m.refused, m.unauthenticated, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &node{kms: s.kms, inFlight: prometheus.NewDesc(
 			"keyward_requests_in_flight", "Requests at this moment.", nil, nil), flying: s.inFlight.Load})
+	m.kept.MustRegister(kept{s.kms})
 	return m
 }
 
@@ -88,7 +91,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (n *node) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{n.inFlight, sealedDesc, readyDesc, keysDesc, logDesc, treeDesc, lockedDesc} {
+	for _, d := range []*prometheus.Desc{n.inFlight, sealedDesc, readyDesc, lockedDesc} {
 		to <- d
 	}
 }
@@ -111,8 +114,25 @@ func (n *node) Collect(to chan<- prometheus.Metric) {
 	gauge(n.inFlight, float64(n.flying()))
 	truth(sealedDesc, s.Sealed)
 	truth(readyDesc, s.Ready)
-	gauge(keysDesc, float64(s.Keys))
-	gauge(logDesc, float64(s.AuditSize))
-	gauge(treeDesc, float64(s.TreeSize))
 	gauge(lockedDesc, float64(s.Memory.LockedBytes))
+}
+
+// kept reads how much there is of what is kept, which is nothing for strangers.
+type kept struct{ kms *kms.KMS }
+
+// Describe implements prometheus.Collector.
+func (k kept) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{keysDesc, logDesc, treeDesc} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (k kept) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	s := k.kms.Status(ctx)
+	for d, value := range map[*prometheus.Desc]uint64{keysDesc: uint64(s.Keys), logDesc: s.AuditSize, treeDesc: s.TreeSize} {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value))
+	}
 }

@@ -3,20 +3,28 @@ package server
 import (
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"keyward/internal/identity"
 	"keyward/internal/kms"
 )
 
 // own are the routes for machines that watch the server. They are open to
-// anyone and say nothing about what is kept.
+// anyone and say nothing about what is kept, but to the local operator.
 func (s *Server) own() []Route {
-	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+	options := promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4}
+	open := promhttp.HandlerFor(s.metrics.registry, options)
+	full := promhttp.HandlerFor(prometheus.Gatherers{s.metrics.registry, s.metrics.kept}, options)
 	routes := []Route{
 		{Path: "/healthz", Name: "healthz", Handle: func(c *Call) error { return c.Answer(plainText, []byte("ok\n")) }},
 		{Path: "/readyz", Name: "readyz", Handle: s.ready},
 		{Path: "/metrics", Name: "metrics", Handle: func(c *Call) error {
 			c.status = http.StatusOK
+			metrics := open
+			if c.Actor.Kind() == identity.LocalOperator {
+				metrics = full
+			}
 			metrics.ServeHTTP(c.writer, c.Request)
 			return nil
 		}},

@@ -74,7 +74,7 @@ func (s *Server) serve(route Route) http.HandlerFunc {
 	seen := s.metrics.route(route.Name)
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c := &Call{Request: r, Name: route.Name, server: s, writer: w}
+		c := &Call{Request: r, Name: route.Name, server: s, writer: w, always: route.always}
 		c.header(s.ids.of(r))
 		defer func() {
 			c.end()
@@ -86,20 +86,24 @@ func (s *Server) serve(route Route) http.HandlerFunc {
 				s.panicked(c, p)
 			}
 		}()
-		defer s.inFlight.Add(-1)
-		if s.inFlight.Add(1) > int64(s.limits.InFlight) && !route.always {
-			// All callers together, not this one, are too much: hence no 429.
-			c.problem(http.StatusServiceUnavailable, &kms.Error{Kind: kms.Busy, Message: "too many requests at once", Hint: "try again"})
-			return
-		}
-		err := s.authenticate(c, route.Access)
-		if err == nil {
-			err = route.Handle(c)
-		}
-		if err != nil {
+		defer c.leave()
+		if err := c.run(route); err != nil {
 			c.fail(err)
 		}
 	}
+}
+
+func (c *Call) run(route Route) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	if err := c.server.authenticate(c, route.Access); err != nil {
+		return err
+	}
+	if !route.always && !c.share(share{requests: 1}) {
+		return &kms.Error{Kind: kms.Busy, Message: "too many requests of this caller at once", Hint: "wait for answers before asking more"}
+	}
+	return route.Handle(c)
 }
 
 // header sets what every answer has.

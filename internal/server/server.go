@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -36,13 +37,16 @@ type Options struct {
 
 // Limits bound what callers can take up. A zero field means its default.
 type Limits struct {
-	InFlight    int           // requests at once; 512
+	InFlight    int           // requests at once, whose body has arrived; 512
+	PerActor    int           // requests at once of one service, and of all strangers together; a quarter of InFlight
 	Connections int           // for each listener; 2048
+	PerSource   int           // connections from one IPv4 address or IPv6 /64, for each listener; a quarter of Connections
 	Header      int           // bytes; 16 KiB
 	HeaderTime  time.Duration // for TLS handshake and header; 5 s
 	RequestTime time.Duration // for header and body; 30 s
 	AnswerTime  time.Duration // from the end of the header to that of the answer; 60 s
 	IdleTime    time.Duration // of a connection between requests; 2 min
+	StrangeTime time.Duration // like IdleTime, while nobody has authenticated on the connection; 15 s
 	StopTime    time.Duration // for what is in flight when the server stops; 30 s
 }
 
@@ -58,12 +62,15 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	count(&l.InFlight, 512)
+	count(&l.PerActor, max(1, l.InFlight/4))
 	count(&l.Connections, 2048)
+	count(&l.PerSource, max(1, l.Connections/4))
 	count(&l.Header, 16<<10)
 	set(&l.HeaderTime, 5*time.Second)
 	set(&l.RequestTime, 30*time.Second)
 	set(&l.AnswerTime, time.Minute)
 	set(&l.IdleTime, 2*time.Minute)
+	set(&l.StrangeTime, 15*time.Second)
 	set(&l.StopTime, 30*time.Second)
 	return l
 }
@@ -72,6 +79,7 @@ const (
 	maxStreams = 128 // requests at once of one HTTP/2 connection
 	largeAt    = 64 << 10
 	largeMax   = 32 // bodies beyond largeAt at once
+	largeShare = 8  // of them, of one service
 )
 
 // Server serves a KMS. Bind it with ListenTLS and ListenSocket, then Serve.
@@ -88,6 +96,7 @@ type Server struct {
 
 	inFlight   atomic.Int64
 	large      atomic.Int64
+	shares     shares
 	stopping   atomic.Bool
 	checkpoint atomic.Pointer[checkpointHeader]
 }
@@ -119,6 +128,7 @@ func New(o Options) (*Server, error) {
 		IdleTimeout:       s.limits.IdleTime,
 		MaxHeaderBytes:    s.limits.Header,
 		ConnContext:       withOrigin,
+		ConnState:         s.watchIdle,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // strangers' bad handshakes are no news
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 	}
@@ -165,7 +175,9 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 func (s *Server) accept(l listener) error {
-	limited := &limitedListener{Listener: l.Listener, max: int64(s.limits.Connections), refused: s.metrics.refused}
+	limited := &limitedListener{
+		Listener: l.Listener, max: s.limits.Connections, perSource: s.limits.PerSource, refused: s.metrics.refused, sources: map[netip.Prefix]int{},
+	}
 	serve := s.http.Serve
 	if l.tls {
 		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
