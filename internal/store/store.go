@@ -88,6 +88,13 @@ type Engine interface {
 	Reopen(ctx context.Context) error
 	// Space returns the bytes that the database may still grow by.
 	Space(ctx context.Context) (int64, error)
+	// Yield gives the database a part of the space that the engine keeps in
+	// reserve for commits that must succeed on a full disk; false when nothing is
+	// left to give, or nothing was ever kept.
+	Yield(ctx context.Context) (given bool, err error)
+	// Refill makes the reserve whole again if there is space enough for that,
+	// and tells whether it is. An engine that keeps none is always whole.
+	Refill(ctx context.Context) (whole bool, err error)
 	// Close closes everything but the connections handed out, which the caller
 	// closes before.
 	Close() error

@@ -126,6 +126,12 @@ func (w *Writer) Happened(ctx context.Context, group [16]byte) (happened bool, e
 // Space returns the bytes that the database may still grow by.
 func (w *Writer) Space(ctx context.Context) (int64, error) { return w.engine.Space(ctx) }
 
+// Yield gives up a part of the engine's reserve of space; see Engine.
+func (w *Writer) Yield(ctx context.Context) (given bool, err error) { return w.engine.Yield(ctx) }
+
+// Refill makes the engine's reserve whole again; see Engine.
+func (w *Writer) Refill(ctx context.Context) (whole bool, err error) { return w.engine.Refill(ctx) }
+
 // Reopen opens the database anew after ErrBroken. Commits fail until it
 // returned nil; it may be called again. It fails when commits that this process
 // was told of are gone.

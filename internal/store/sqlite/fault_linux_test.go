@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"keyward/internal/store"
 	"keyward/internal/store/sqlite"
 	"keyward/internal/store/storetest"
@@ -258,24 +256,7 @@ func TestFailedCheckpointStopsCommits(t *testing.T) {
 }
 
 func TestFullDiskLosesNothing(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("KEYWARD_TEST_ALL") == "1" {
-			t.Fatal("only root can mount a small tmpfs")
-		}
-		t.Skip("only root can mount a small tmpfs")
-	}
-	mount := t.TempDir()
-	if err := unix.Mount("tmpfs", mount, "tmpfs", 0, "size=16m,mode=0700"); err != nil {
-		if os.Getenv("KEYWARD_TEST_ALL") == "1" {
-			t.Fatalf("root without the right to mount a small tmpfs: %v", err)
-		}
-		t.Skipf("root without the right to mount a small tmpfs: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	mount := smallDisk(t, "16m")
 	dir := filepath.Join(mount, "data")
 	w, r := open(t, dir)
 	t.Cleanup(func() { w.Close() }) // before the file system goes

@@ -43,6 +43,8 @@ type Engine struct {
 	pages int   // written to the log since the last checkpoint
 	fault error // why nothing may be written until Reopen
 
+	reserving sync.Mutex // of the reserve's file
+
 	wake    chan struct{} // the checkpointer
 	stop    chan struct{}
 	done    chan struct{}
@@ -74,10 +76,15 @@ func Open(ctx context.Context, dir string) (*Engine, error) {
 		stop: make(chan struct{}),
 		done: make(chan struct{}),
 	}
+	if err := e.makeRoom(ctx); err != nil {
+		lock.Close()
+		return nil, err
+	}
 	if err := e.start(ctx); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open %s: %w", e.path, err)
 	}
+	_, _ = e.reserve(ctx) // nothing is lost without; Refill says why
 	go e.checkpoints()
 	return e, nil
 }
@@ -213,6 +220,9 @@ func (e *Engine) Reopen(ctx context.Context) error {
 	if e.anchor != nil {
 		e.anchor.Close() // whatever it says: it is not used again
 		e.anchor = nil
+	}
+	if err := e.makeRoom(ctx); err != nil {
+		return err
 	}
 	if err := rewrite(ctx, e.path); err != nil {
 		return err
