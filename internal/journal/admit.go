@@ -12,7 +12,7 @@ import (
 func (e *entry) place(now int64) {
 	e.row.changed = now
 	switch e.phase {
-	case phaseEnded:
+	case phaseEnded, phaseExpired:
 		e.row.ended = int64(e.position.Sequence)
 	default:
 		e.row.begun = int64(e.position.Sequence)
@@ -29,6 +29,12 @@ type idempotence struct {
 func (j *Journal) admit(tx *store.Tx, head *store.Head, e *entry, now int64, seen map[idempotence]*entry) error {
 	if e.phase == phaseEnded {
 		return endedBefore(tx, e)
+	}
+	if e.phase == phaseExpired {
+		if err := j.left.admits(e.class()); err != nil {
+			return err
+		}
+		return e.expire(tx, head, now, seen)
 	}
 	if e.phase != phaseBegun && e.phase != phaseDone && e.phase != phaseWaiting {
 		return nil
@@ -58,7 +64,13 @@ func (j *Journal) admit(tx *store.Tx, head *store.Head, e *entry, now int64, see
 	if err := j.once(tx, head, e, seen); err != nil {
 		return err
 	}
-	if e.phase == phaseWaiting || e.resumed {
+	if err := j.left.admits(e.class()); err != nil { // but whoever asks again gets the first answer
+		return err
+	}
+	if e.phase == phaseWaiting {
+		return j.wait.check(tx, e.row.actor, len(e.row.request))
+	}
+	if e.resumed {
 		return nil
 	}
 	return j.ledger.check(tx, e.decision, now)
@@ -81,10 +93,14 @@ func endedBefore(tx *store.Tx, e *entry) error {
 	return nil
 }
 
-// once is under which key an admitted entry is made once.
+// once is under which key an admitted entry is made once. A waiting operation
+// ends once; its id is a key of nobody's.
 func (e *entry) once() (idempotence, bool) {
 	asks := e.phase == phaseBegun || e.phase == phaseDone || e.phase == phaseWaiting
-	return idempotence{e.row.actor, e.terms.Idempotency, e.row.index}, asks && e.terms.Idempotency != "" && e.terms.Waiting == ""
+	if asks && e.terms.Waiting != "" || e.phase == phaseExpired {
+		return idempotence{key: e.row.id}, true
+	}
+	return idempotence{e.row.actor, e.terms.Idempotency, e.row.index}, asks && e.terms.Idempotency != ""
 }
 
 // once makes sure that a request happens once: by its idempotency key, and by
@@ -99,14 +115,13 @@ func (j *Journal) once(tx *store.Tx, head *store.Head, e *entry, seen map[idempo
 		if string(was.content) != string(e.row.content) || was.actor != e.row.actor {
 			return ErrReused
 		}
-		if was.state != Waiting {
-			return fmt.Errorf("%w: %s", ErrState, was.state)
+		if err := e.leave(was, seen); err != nil {
+			return err
 		}
 		if was.charter != head.Charter {
 			return fmt.Errorf("%w: another policy came into force while it waited", ErrExpired)
 		}
 		e.row.request, e.row.created, e.row.idem, e.row.index = was.request, was.created, was.idem, was.index
-		e.known = true
 		return nil
 	}
 	k, ok := e.once()

@@ -16,6 +16,7 @@ const (
 	lazyDelay = 100 * time.Millisecond // the longest that a record nobody waits for is kept back
 	gatherMax = 2 * time.Millisecond   // the longest that a commit waits for its siblings
 	crowdMin  = 8                      // so few operations under way are not waited for
+	probe     = time.Second            // after a failure the journal itself finds out when it can write again
 )
 
 // submit hands an entry to the committer and waits until it is on disk or
@@ -25,13 +26,18 @@ func (j *Journal) submit(ctx context.Context, e *entry) error {
 	if e.done == nil {
 		e.done = make(chan struct{})
 	}
-	done := e.done
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	done := e.done
 	if err := j.enqueue(e); err != nil {
 		return err
 	}
+	return j.await(e, done)
+}
+
+// await waits until a queued entry is on disk or refused.
+func (j *Journal) await(e *entry, done <-chan struct{}) error {
 	select {
 	case <-done:
 		return e.err
@@ -77,8 +83,9 @@ func (j *Journal) run() {
 			armed = true
 		}
 	}
-	tick := time.NewTicker(time.Minute)
+	tick, again := time.NewTicker(time.Minute), time.NewTicker(probe)
 	defer tick.Stop()
+	defer again.Stop()
 	for {
 		flush := false
 		select {
@@ -87,7 +94,11 @@ func (j *Journal) run() {
 		case <-timer.C:
 			flush, armed = true, false
 		case <-tick.C:
-			lazy = append(lazy, j.counted()...)
+			if j.Room().Waiting {
+				lazy = append(lazy, j.counted()...)
+			}
+		case <-again.C:
+			flush = j.failed.Load() != nil
 		case <-j.stop:
 			j.last(group, lazy)
 			return
@@ -112,7 +123,8 @@ func (j *Journal) run() {
 		if j.commit(all) {
 			lazy = append(lazy[:0], lazy[n:]...)
 		} else {
-			lazy = keep(append(lazy, group...)) // what was done must still be told
+			rest := lazy[n:]
+			lazy = append(keep(all), rest...) // what was done must still be told
 		}
 		clear(group)
 		group = group[:0]
@@ -182,11 +194,11 @@ func (j *Journal) last(group, lazy []*entry) {
 	}
 }
 
-// keep drops the denials and counts of a commit that failed: only what happened
-// to a begun operation must not be lost.
-func keep(lazy []*entry) []*entry {
-	kept := lazy[:0]
-	for _, e := range lazy {
+// keep is what of a commit that failed must not be lost: what happened to a begun
+// operation.
+func keep(all []*entry) []*entry {
+	var kept []*entry
+	for _, e := range all {
 		if e.phase == phaseEnded {
 			e.lazy = true // whoever waited has been told of the failure
 			kept = append(kept, e)
@@ -195,39 +207,82 @@ func keep(lazy []*entry) []*entry {
 	return kept
 }
 
-// commit writes one group and releases its entries. It reports whether the group
-// is on disk; entries refused alone do not make it false.
+// commit writes one group and releases its entries. On a full disk what must be
+// written is written without the rest, which is refused. It reports whether all
+// that must be is on disk; entries refused alone do not make it false. An empty
+// group finds out whether anything can be written.
 func (j *Journal) commit(group []*entry) bool {
+	err := j.try(group)
+	refused := err
+	if errors.Is(err, store.ErrFull) {
+		first, rest := urgent(group)
+		j.release(rest, err)
+		if group = first; len(group) > 0 {
+			err = j.insist(context.Background(), func() error { return j.try(group) })
+		}
+		if len(rest) == 0 {
+			refused = err
+		}
+	}
+	j.release(group, err)
+	switch {
+	case refused == nil:
+		j.failed.Store(nil)
+	case j.sound() == nil: // else the repair says when it can be written again
+		j.failed.Store(&refused)
+	}
+	return err == nil
+}
+
+// errNothing rolls a commit back in which every entry was refused.
+var errNothing = errors.New("nothing was admitted")
+
+// try writes one group, once.
+func (j *Journal) try(group []*entry) error {
 	ctx := context.Background()
 	var id [16]byte
 	var w written
-	err := j.Ready()
+	err := j.sound()
 	if err == nil {
 		_, err = io.ReadFull(j.opt.Rand, id[:])
 	}
 	if err == nil {
+		j.left = j.Room()
 		err = j.opt.Pen.w.Commit(ctx, id, func(tx *store.Tx) error {
 			w = written{}
 			j.ledger.revert()
+			j.wait.revert()
 			return j.write(tx, id, group, &w)
 		})
 	}
-	if err != nil {
-		j.ledger.forget()
-		j.keys.forget()
-		if errors.Is(err, store.ErrUnknownCommit) {
-			for _, e := range group {
-				e.tried = append(e.tried, id)
-			}
-		}
-		err = j.fault(ctx, id, err)
-	} else {
+	switch {
+	case err == nil:
 		j.ledger.keep()
+		j.wait.keep()
 		j.publish(w)
+		return nil
+	case err == errNothing:
+		j.ledger.revert()
+		j.wait.revert()
+		return nil
 	}
+	j.ledger.forget()
+	j.wait.forget()
+	j.keys.forget()
+	if errors.Is(err, store.ErrUnknownCommit) {
+		for _, e := range group {
+			e.tried = append(e.tried, id)
+		}
+	}
+	return j.fault(ctx, id, err)
+}
+
+// release tells the callers of a group what became of it.
+func (j *Journal) release(group []*entry, err error) {
 	for _, e := range group {
 		if err != nil {
 			e.err = err
+			j.counts.recount(e.record)
 		} else if e.err == nil {
 			j.live.follow(e)
 		}
@@ -235,7 +290,6 @@ func (j *Journal) commit(group []*entry) bool {
 			close(e.done)
 		}
 	}
-	return err == nil
 }
 
 func (j *Journal) publish(w written) {
@@ -291,6 +345,7 @@ func (j *Journal) write(tx *store.Tx, id [16]byte, group []*entry, w *written) e
 		if (e.phase == phaseBegun || e.phase == phaseDone) && !e.resumed {
 			j.ledger.charge(e.decision, now)
 		}
+		j.wait.follow(e)
 		if k, ok := e.once(); ok {
 			seen[k] = e // only now: what was refused was never made
 		}
@@ -311,6 +366,9 @@ func (j *Journal) write(tx *store.Tx, id [16]byte, group []*entry, w *written) e
 				fresh = append(fresh, e.row.values())
 			}
 		}
+	}
+	if len(entries) == 0 && len(group) > 0 {
+		return errNothing
 	}
 	if err := j.ledger.flush(tx); err != nil {
 		return err

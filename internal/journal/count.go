@@ -14,6 +14,7 @@ import (
 const (
 	denialBurst  = 50.0 // denials written at once, for each actor and source
 	denialRate   = 5.0  // and then a second
+	deniedSuffix = ".denied"
 	countedKinds = 1024 // different counters kept between two records; the rest share one
 )
 
@@ -32,17 +33,30 @@ type rate struct {
 
 // Count adds one reading, public-key operation or failed authentication.
 func (j *Journal) Count(actor, source, action string) {
-	c := &j.counts
+	j.counts.add(countKey{actor, source, action}, 1)
+}
+
+func (c *counter) add(k countKey, n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
 		c.counts = map[countKey]uint64{}
 	}
-	k := countKey{actor, source, action}
 	if _, known := c.counts[k]; !known && len(c.counts) >= countedKinds {
-		k = countKey{"others", "many", action}
+		k = countKey{"others", "many", k.action}
 	}
-	c.counts[k]++
+	c.counts[k] += n
+}
+
+// recount takes a denial or a count back that could not be written: it is told
+// as a number when there is room again.
+func (c *counter) recount(r audit.Record) {
+	switch phase(r.Phase) {
+	case phaseCounted:
+		c.add(countKey{r.Actor, r.Source, r.Action}, r.Count)
+	case phaseDenied:
+		c.add(countKey{r.Actor, r.Source, r.Action + deniedSuffix}, 1)
+	}
 }
 
 // allow tells whether one more denial of this actor and source is written.

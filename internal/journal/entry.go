@@ -20,7 +20,8 @@ const (
 	phaseDenied  phase = "denied"
 	phaseCounted phase = "counted"
 	phaseNoted   phase = "noted"
-	phaseDone    phase = "done" // begun and ended in one record: its effect is in the same commit
+	phaseExpired phase = "expired" // its record is the end of what waited
+	phaseDone    phase = "done"    // begun and ended in one record: its effect is in the same commit
 )
 
 // entry is one record on its way into a commit, with all that goes with it.
@@ -33,6 +34,7 @@ type entry struct {
 	record    audit.Record
 	effect    func(*store.Tx) error
 	resumed   bool
+	stored    *int     // bytes of request kept by the waiting operation that it ends; nil for none
 	known     bool     // its row exists already
 	keyDigest [32]byte // of the key that was judged
 
@@ -146,7 +148,7 @@ func (e *entry) renew() {
 	if e.phase == phaseEnded {
 		return
 	}
-	e.resumed, e.known = false, false
+	e.resumed, e.known, e.stored = false, false, nil
 }
 
 func (e *entry) permit() Permit {

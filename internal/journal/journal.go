@@ -7,6 +7,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -37,6 +38,10 @@ var (
 	ErrReused = errors.New("idempotency key was used for another request")
 	// ErrOverflow: what was spent in one minute would pass 2^256-1 base units.
 	ErrOverflow = errors.New("no room to count what would be spent")
+	// ErrCrowded: as many requests wait already as may.
+	ErrCrowded = errors.New("too many requests are waiting")
+	// ErrNoRoom: the disk is so full that only what is more urgent is written.
+	ErrNoRoom = errors.New("the rest of the disk is kept for what is more urgent")
 	// ErrState: the operation is not in a state in which this can happen.
 	ErrState = errors.New("the operation is in another state")
 )
@@ -56,9 +61,10 @@ type Options struct {
 	Rand   io.Reader
 	// Key returns the key as truth has it, inside a commit. A decision about any
 	// other key than that is stale.
-	Key   func(tx *store.Tx, id key.ID) (key.Key, error)
-	Drain time.Duration // how long Close waits for those who hold a permit
-	Log   *slog.Logger
+	Key    func(tx *store.Tx, id key.ID) (key.Key, error)
+	Drain  time.Duration // how long Close waits for those who hold a permit
+	Floors Floors        // of free space
+	Log    *slog.Logger
 }
 
 // Journal is the one writer of truth. Its methods are safe for concurrent use.
@@ -72,14 +78,18 @@ type Journal struct {
 	stopping atomic.Bool    // nothing new is taken; what is begun may still end
 	repairs  sync.WaitGroup // under way
 
-	crowd    int          // the committer's own: how many were lately under way at once
-	inflight atomic.Int64 // permits issued or asked for and not finished yet
-	broken   atomic.Pointer[error]
-	lastTime atomic.Int64 // log time of the newest commit, ms
+	crowd    int                   // the committer's own: how many were lately under way at once
+	inflight atomic.Int64          // permits issued or asked for and not finished yet
+	broken   atomic.Pointer[error] // until the repair is done
+	failed   atomic.Pointer[error] // what the newest commit failed with
+	lastTime atomic.Int64          // log time of the newest commit, ms
 	epoch    atomic.Uint64
 	position atomic.Pointer[audit.Position]
 
 	keys   keyDigests // the committer's own
+	left   Room       // the committer's own: as it was when the open commit began
+	wait   waitlist   // the committer's own
+	room   room
 	ledger ledger
 	counts counter
 	live   liveSet // begun by this process and not finished yet
@@ -163,7 +173,8 @@ func (j *Journal) Wait(ctx context.Context, d policy.Decision, t Terms) (Operati
 }
 
 // Deny records a denial in the next commit, without waiting for it. Beyond a
-// rate for each actor and source the records are counted instead of written.
+// rate for each actor and source, and on a disk that is nearly full, the records
+// are counted instead of written.
 func (j *Journal) Deny(d policy.Decision, t Terms) (id string, err error) {
 	return j.refuse(d, t, "")
 }
@@ -177,8 +188,8 @@ func (j *Journal) Refuse(d policy.Decision, t Terms, why error) (id string, err 
 func (j *Journal) refuse(d policy.Decision, t Terms, why string) (id string, err error) {
 	req := d.Request()
 	now := j.opt.Clock()
-	if !j.counts.allow(req.Actor().Name(), req.Actor().Source(), now) {
-		j.Count(req.Actor().Name(), req.Actor().Source(), action(req.Verb())+".denied")
+	if !j.Room().Waiting || !j.counts.allow(req.Actor().Name(), req.Actor().Source(), now) {
+		j.Count(req.Actor().Name(), req.Actor().Source(), action(req.Verb())+deniedSuffix)
 		return "", nil
 	}
 	e, err := j.newEntry(context.Background(), d, t, phaseDenied)
@@ -223,8 +234,23 @@ func (j *Journal) Position() audit.Position { return *j.position.Load() }
 // Now is log time in ms: the node's clock, never before the newest record.
 func (j *Journal) Now() int64 { return max(j.opt.Clock().UnixMilli(), j.lastTime.Load()) }
 
-// Ready is nil while the journal can be written.
+// Ready is nil while uses can be written down: nothing is under repair, the
+// newest commit did not fail, and there is room.
 func (j *Journal) Ready() error {
+	if err := j.sound(); err != nil {
+		return err
+	}
+	if err := j.failed.Load(); err != nil {
+		return *err
+	}
+	if err := j.Room().admits(ordinary); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnready, err)
+	}
+	return nil
+}
+
+// sound is nil unless the store must be opened anew.
+func (j *Journal) sound() error {
 	if err := j.broken.Load(); err != nil {
 		return *err
 	}
@@ -236,7 +262,7 @@ func (j *Journal) Ready() error {
 func (j *Journal) Close() {
 	j.closed.Do(func() {
 		j.stopping.Store(true)
-		for end := time.Now().Add(j.opt.Drain); j.inflight.Load() > 0 && j.Ready() == nil && time.Now().Before(end); {
+		for end := time.Now().Add(j.opt.Drain); j.inflight.Load() > 0 && j.sound() == nil && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		close(j.stop)

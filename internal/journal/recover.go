@@ -32,7 +32,7 @@ func (j *Journal) recover(ctx context.Context) error {
 			return err
 		}
 		var w written
-		if err := j.opt.Pen.w.Commit(ctx, id, func(tx *store.Tx) error {
+		write := func(tx *store.Tx) error {
 			if err := j.write(tx, id, group, &w); err != nil {
 				return err
 			}
@@ -40,7 +40,8 @@ func (j *Journal) recover(ctx context.Context) error {
 				tx.Head().Open = min(tx.Head().Open, rest[0].began)
 			}
 			return nil
-		}); err != nil {
+		}
+		if err := j.insist(ctx, func() error { return j.opt.Pen.w.Commit(ctx, id, write) }); err != nil {
 			return fmt.Errorf("recover: %w", err)
 		}
 		j.publish(w)

@@ -66,6 +66,19 @@ func Verbs() []Verb {
 	}
 }
 
+// Tightens is the one table of the verbs that take away what can be done, or
+// save what would be lost: they come last to be refused when space runs out.
+// A policy, which may tighten too, may as well loosen.
+func (v Verb) Tightens() bool {
+	switch v {
+	case DisableKey, DestroyKey, RevokeService, Seal:
+		return true
+	case CancelDestroy: // what comes back is suspended; what is not saved in time is gone for ever
+		return true
+	}
+	return false
+}
+
 // Permits is the one table of which use a state allows (SP 800-57 part 1,
 // section 7): protecting (sign, encrypt, MAC) needs an active key; processing
 // what was protected before (verify, decrypt) is allowed until destruction.

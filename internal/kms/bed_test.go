@@ -39,6 +39,7 @@ type bed struct {
 	kms     *kms.KMS
 	clock   func() time.Time
 	rand    io.Reader
+	floors  journal.Floors
 	engine  func(store.Engine) store.Engine // put between store and SQLite; nil for nothing
 }
 
@@ -100,7 +101,7 @@ func (b *bed) open() {
 	b.kms = kms.New(kms.Options{
 		Reader: b.reader, Pen: journal.Hold(b.writer), Derived: b.derived, Methods: []seal.Method{keyfile.Method{}},
 		Decoders: []chain.Decoder{ethereum.Decoder{}}, Node: "node", Clock: func() time.Time { return b.clock() }, Rand: b.rand,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Floors: b.floors,
 	})
 }
 

@@ -44,6 +44,13 @@ func walk[T any](ctx context.Context, k *KMS, u *unsealed, ask Ask, waiting stri
 		}
 		terms := journal.Terms{Idempotency: ask.Idempotency, Index: ask.index, Parent: ask.parent, Waiting: waiting}
 		grant, err := approval.Tally(d, u.journal.Now())
+		var wait *approval.Waiting
+		if errors.As(err, &wait) && d.Request().Expires() == 0 {
+			// Judged anew with an end, which so becomes part of what is kept, shown,
+			// voted on and enforced.
+			ask.ExpiresIn = patience(d)
+			continue
+		}
 		if err != nil {
 			return none, d, k.stop(ctx, u, d, terms, err)
 		}
@@ -55,10 +62,23 @@ func walk[T any](ctx context.Context, k *KMS, u *unsealed, ask Ask, waiting stri
 	return none, policy.Decision{}, fail(Busy, "try again", "too many requests compete for the same budget")
 }
 
+// week is how long a request waits that has no expiry of its own, in ms.
+const week = 7 * 24 * 60 * 60 * 1000
+
+// patience is for how long such a request is worth granting, in ms: a week, or
+// longer when the rules themselves give its approvals or its delay more time.
+func patience(d policy.Decision) int64 {
+	most := week + d.Delay()
+	for _, n := range d.Needs() {
+		most = max(most, n.Within)
+	}
+	return most
+}
+
 // refused sees to it that a request which only the journal could refuse leaves a
 // record, as one that policy denies does.
 func (u *unsealed) refused(d policy.Decision, t journal.Terms, err error) error {
-	for _, why := range []error{journal.ErrReused, journal.ErrExpired, journal.ErrOverflow} {
+	for _, why := range []error{journal.ErrReused, journal.ErrExpired, journal.ErrOverflow, journal.ErrCrowded} {
 		if errors.Is(err, why) {
 			if _, lost := u.journal.Refuse(d, t, why); lost != nil {
 				return lost
@@ -255,6 +275,10 @@ type kindRow struct {
 	hint string
 }
 
+// diskFull is said below the floor of free space too: what is left of the disk is
+// kept for what is more urgent.
+const diskFull = "the disk is full: nothing was begun"
+
 // kinds is the one table from a room's error to what callers are told.
 var kinds = []kindRow{
 	{chain.ErrPayload, Invalid, "", "keyward decode shows what a payload means"},
@@ -262,11 +286,13 @@ var kinds = []kindRow{
 	{journal.ErrExpired, Expired, "", "ask again"},
 	{journal.ErrState, Conflict, "", "see: keyward request show"},
 	{journal.ErrOverflow, Busy, "", "ask again in a minute"},
+	{journal.ErrCrowded, Busy, "", "see: keyward request list; collect what may go, let the others expire, or ask with a shorter expiry"},
 	{journal.ErrUnknown, Unknown, "it is not known whether the operation was recorded", "ask again with the same idempotency key, or look the operation up in the log"},
 	{journal.ErrStopped, Sealed, "keyward is sealed", "keyward unseal"},
 	{store.ErrLocked, Sealed, "keyward is sealed", "keyward unseal"},
 	{store.ErrTampered, Unready, "", "restore a backup, or find out who changed the database; keyward does not sign on changed rows"},
-	{store.ErrFull, Unready, "the disk is full: nothing was begun", "make space; keyward goes on by itself"},
+	{journal.ErrNoRoom, Unready, diskFull, "make space; keyward goes on by itself"},
+	{store.ErrFull, Unready, diskFull, "make space; keyward goes on by itself"},
 	{journal.ErrUnready, Unready, "the journal cannot be written: nothing was begun", "see the server's log; keyward goes on by itself when the disk does"},
 	{store.ErrNotFound, NotFound, "there is no such thing", ""},
 	{keystore.ErrSealed, Sealed, "", "keyward unseal"},
@@ -300,6 +326,8 @@ func replayed(op journal.Operation) *Error {
 		e.Kind, e.Message, e.Hint = Conflict, "this request is being done at this moment", "ask again with the same idempotency key"
 	case journal.Denied:
 		e.Kind, e.Message, e.Hint = Denied, "this request was denied before", "use a new idempotency key to ask anew"
+	case journal.Expired:
+		e.Kind, e.Message, e.Hint = Expired, fmt.Sprintf("this request came to %q", op.Outcome), "ask again"
 	case journal.Unknown:
 		e.Kind, e.Message = Unknown, "what came of this request is unknown: its budget is spent"
 		e.Hint = "find out whether its result was used before you ask again with a new idempotency key"

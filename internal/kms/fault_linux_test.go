@@ -105,20 +105,7 @@ func TestFailingSyncLetsNoSignatureOut(t *testing.T) {
 }
 
 func TestFullDiskLetsNoSignatureOut(t *testing.T) {
-	mount := t.TempDir()
-	if err := unix.Mount("tmpfs", mount, "tmpfs", 0, "size=24m,mode=0700"); err != nil {
-		needAll(t, "root, who can mount a small tmpfs", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bed{t: t, dir: filepath.Join(mount, "data"), keyFile: filepath.Join(t.TempDir(), "key"), clock: time.Now, rand: random}
-	b.init()
-	b.open()
-	b.unseal()
-	t.Cleanup(b.close)
+	b, mount := onSmallDisk(t, "24m")
 	b.key("hot", key.Secp256k1, key.Ethereum)
 	b.key("k", key.P256, key.Raw)
 	ballast := filepath.Join(mount, "ballast")

@@ -25,7 +25,7 @@ func (a Answer) replayed() bool { return a.Position.Sequence == 0 }
 // Ask is what any request that walks the corridor may carry.
 type Ask struct {
 	Idempotency string // 1 to 128 printable ASCII characters; "" for none
-	ExpiresIn   int64  // ms from now after which the request is void; 0 never
+	ExpiresIn   int64  // ms from now after which the request is void; 0 never, or a week when it must wait
 	index       int    // within a batch
 	parent      string
 }

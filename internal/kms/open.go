@@ -38,7 +38,8 @@ type Options struct {
 	Clock    func() time.Time
 	Rand     io.Reader
 	Log      *slog.Logger
-	Cache    int // parsed keys kept in memory; 0 for the default
+	Cache    int            // parsed keys kept in memory; 0 for the default
+	Floors   journal.Floors // of free space; the zero value for the defaults
 }
 
 // KMS is the heart. Its methods are safe for concurrent use.
@@ -187,7 +188,7 @@ func (k *KMS) open(ctx context.Context, root *seal.Root) (_ *unsealed, err error
 	}
 	u.journal, err = journal.Open(ctx, journal.Options{
 		Reader: k.opt.Reader, Pen: k.opt.Pen, Node: k.opt.Node, Clock: k.opt.Clock, Rand: k.opt.Rand, Key: keyInTx, Log: k.opt.Log,
-		Drain: drain,
+		Drain: drain, Floors: k.opt.Floors,
 	})
 	if err != nil {
 		return nil, err

@@ -14,7 +14,8 @@ const (
 	verifyShare = 50 // of the time at most one part in so many is spent on verifying
 )
 
-// Run does what time brings: it destroys the keys that are due, goes on with an
+// Run does what time brings: it destroys the keys that are due, ends what waits in
+// vain, goes on with an
 // interrupted replacement of the root key, and looks whether somebody changed the
 // database. It returns when ctx ends.
 func (k *KMS) Run(ctx context.Context) {
@@ -23,6 +24,7 @@ func (k *KMS) Run(ctx context.Context) {
 	verify := time.Now().Add(verifyEvery)
 	for {
 		k.told("keys that are due could not be destroyed", k.DestroyDue(ctx))
+		k.told("requests that waited too long could not be ended", k.ExpireRequests(ctx))
 		k.told("the older root key could not be retired", k.Reseal(ctx))
 		if begun := time.Now(); begun.After(verify) {
 			k.told("the rows could not be verified", k.VerifyRows(ctx))
@@ -34,6 +36,19 @@ func (k *KMS) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// ExpireRequests ends every waiting request whose time is over, or whose policy
+// was replaced, and erases what was kept of it.
+func (k *KMS) ExpireRequests(ctx context.Context) error {
+	u := k.state.Load()
+	for more := u != nil; more; {
+		var err error
+		if more, err = u.journal.Expire(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (k *KMS) told(what string, err error) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 
 	"keyward/internal/identity"
+	"keyward/internal/journal"
 	"keyward/internal/secret"
 )
 
@@ -59,10 +61,26 @@ func (k *KMS) Status(ctx context.Context) (s Status) {
 	if row, err := k.opt.Reader.QueryRow(ctx, "SELECT count(*) FROM key"); err == nil {
 		s.Keys = row.Int(0)
 	}
-	if free, err := k.opt.Pen.Space(ctx); err == nil && free < lowSpace {
-		s.Warnings = append(s.Warnings, "the disk is nearly full: when it is, keyward stops signing")
-	}
+	s.warnOfSpace(u.journal.Room())
 	return s
+}
+
+// warnOfSpace says what the disk has no room for any more, as Ready and the
+// refused requests do.
+func (s *Status) warnOfSpace(r journal.Room) {
+	warn := func(text string) { s.Warnings = append(s.Warnings, text) }
+	left := fmt.Sprintf("(%d MiB left)", r.Free>>20)
+	switch {
+	case !r.Uses:
+		warn("the disk is full " + left + ": no key is used or made; disabling and destroying keys, revoking and sealing still work. Make space")
+	case !r.Waiting:
+		warn("the disk is nearly full " + left + ": no request may wait, and denials are only counted. Make space, or keyward stops signing")
+	case r.Free < lowSpace:
+		warn("the disk is nearly full " + left + ": when it is, keyward stops signing")
+	}
+	if !r.Reserve {
+		warn("the reserve of disk space is not whole (file reserve): keyward makes it again once there is space")
+	}
 }
 
 func (s *Status) warn() {

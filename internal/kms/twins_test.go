@@ -11,6 +11,10 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 	for _, twin := range []struct{ name, test, original, old, broken string }{
 		{"window not checked in the commit", "^TestConcurrentCallersNeverExceedAWindow$", journal + "admit.go",
 			"return j.ledger.check(tx, e.decision, now)", "_ = j.ledger.check(tx, e.decision, now)\n\treturn nil"},
+		{"what was granted ends its waiting twice in a group", "^TestGrantedRequestBeginsOnce$", journal + "waiting.go",
+			"ok && seen[k] != nil", "ok && seen[k] != nil && len(seen) < 0"},
+		{"what waits has no end", "^TestWaitingRequestsExpire$", "corridor.go",
+			"if errors.As(err, &wait) && d.Request().Expires() == 0 {", "if errors.As(err, &wait) && d.Request().Expires() < 0 {"},
 		{"denials have rows", "^TestDeniedTwiceUnderOneIdempotencyKeyHarmsNobody$", journal + "operation.go",
 			"o.state != Denied && (o.idem", "(o.idem"},
 		{"revoked services are not looked for", "^TestNothingBeginsUnderAnOldState$", "corridor.go",
