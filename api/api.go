@@ -109,7 +109,7 @@ type Answer struct {
 // Ask is what every request for an operation may carry.
 type Ask struct {
 	V                V1    `json:"v,omitzero"`
-	ExpiresInSeconds int64 `json:"expiresInSeconds,omitzero" minimum:"0" maximum:"31536000" doc:"the request is void after so many seconds; 0 or absent: never"`
+	ExpiresInSeconds int64 `json:"expiresInSeconds,omitzero" minimum:"0" maximum:"31536000" doc:"the request is void after so many seconds; 0 or absent: never, or where it must wait, after a week and what its rules give it"`
 }
 
 // Done is the result of an operation that returns nothing else.

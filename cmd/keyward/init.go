@@ -18,6 +18,7 @@ import (
 	"keyward/internal/seal/keyfile"
 	"keyward/internal/seal/passphrase"
 	"keyward/internal/store"
+	"keyward/internal/store/sqlite"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -186,7 +187,7 @@ func makeDir(dir string) ([]string, error) {
 		return created, err
 	}
 	if len(created) == 0 {
-		for _, name := range []string{"tls", "keyward.db", "keyward.db-wal", "keyward.db-shm", "keyward.lock", configName} {
+		for _, name := range []string{"tls", "keyward.db", "keyward.db-wal", "keyward.db-shm", "keyward.lock", sqlite.ReserveFile, configName} {
 			created = append(created, filepath.Join(dir, name))
 		}
 	}

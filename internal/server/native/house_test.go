@@ -46,6 +46,12 @@ func newBed(t testing.TB) *bed {
 
 func newBedWithLog(t testing.TB, log *slog.Logger) *bed {
 	t.Helper()
+	return newBedOn(t, log, journal.Floors{})
+}
+
+// newBedOn is a bed on a disk that counts as full below these floors.
+func newBedOn(t testing.TB, log *slog.Logger, floors journal.Floors) *bed {
+	t.Helper()
 	ctx := t.Context()
 	dir := filepath.Join(t.TempDir(), "d")
 	engine, err := sqlite.Open(ctx, dir)
@@ -76,7 +82,7 @@ func newBedWithLog(t testing.TB, log *slog.Logger) *bed {
 	}
 	b.kms = kms.New(kms.Options{
 		Reader: reader, Pen: pen, Derived: derived, Methods: []seal.Method{keyfile.Method{}}, Decoders: []chain.Decoder{ethereum.Decoder{}},
-		Node: "a", Clock: time.Now, Rand: rand.Reader, Log: log,
+		Node: "a", Clock: time.Now, Rand: rand.Reader, Log: log, Floors: floors,
 	})
 	t.Cleanup(func() {
 		b.kms.Close()

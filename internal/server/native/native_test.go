@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"keyward/api"
 	"keyward/client"
+	"keyward/internal/journal"
 )
 
 func TestSignAndVerify(t *testing.T) {
@@ -282,6 +284,25 @@ func TestSealAndUnseal(t *testing.T) {
 	}
 	if w := b.ask("GET", "/readyz", "", ""); w.Code != http.StatusOK {
 		t.Errorf("readyz: got %d, want 200", w.Code)
+	}
+}
+
+// Whoever sends requests here must learn that they will be refused.
+func TestFullDiskIsNotReady(t *testing.T) {
+	b := newBedOn(t, slog.New(slog.NewTextHandler(t.Output(), nil)), journal.Floors{Uses: 1 << 60})
+	const sentence = "the disk is full: nothing was begun"
+	if w := b.ask("GET", "/readyz", "", ""); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), sentence) {
+		t.Errorf("got %d %s, want 503 and why", w.Code, w.Body)
+	}
+	if w := b.ask("GET", "/healthz", "", ""); w.Code != http.StatusOK {
+		t.Errorf("healthz: got %d: the process lives", w.Code)
+	}
+	status, err := b.client.Status(t.Context())
+	if err != nil || status.Ready || status.Why != sentence || !strings.Contains(strings.Join(status.Warnings, "\n"), "the disk is full (") {
+		t.Errorf("got %+v (%v), want the same in the status", status, err)
+	}
+	if s, err := b.client.Seal(t.Context()); err != nil || !s.Sealed {
+		t.Errorf("got %+v (%v), want it sealed", s, err)
 	}
 }
 
