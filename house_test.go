@@ -8,6 +8,7 @@ import "testing"
 var rooms = map[string]room{
 	"api":             {nil, "ground: the wire types are a promise to others, and promise nothing of ours with them"},
 	"internal/key":    {nil, "ground: the vocabulary that all rooms share"},
+	"internal/clock":  {nil, "ground: what time to believe; whoever counts time stands on it"},
 	"internal/secret": {nil, "ground: whatever holds secrets stands on it"},
 
 	"internal/seal":            {may("secret"), "locks the root key; its slots are plain values that others store"},
@@ -58,7 +59,7 @@ var rooms = map[string]room{
 var libraries = map[string]library{
 	"github.com/fxamacker/cbor/v2":              {anyRoom, "canonical CBOR (RFC 8949): whatever is signed, sealed or hashed"},
 	"github.com/go-json-experiment/json":        {anyRoom, "strict JSON: refuses duplicate names, which encoding/json takes"},
-	"golang.org/x/sys/unix":                     {[]string{"internal/secret", "internal/seal", "internal/seal/keyfile", "internal/store/sqlite", "internal/server", "cmd/keyward", "bench"}, "mlock, peer credentials, flock, statfs"},
+	"golang.org/x/sys/unix":                     {[]string{"internal/clock", "internal/secret", "internal/seal", "internal/seal/keyfile", "internal/store/sqlite", "internal/server", "cmd/keyward", "bench"}, "mlock, peer credentials, flock, statfs, time since boot"},
 	"golang.org/x/crypto/argon2":                {[]string{"internal/seal/passphrase"}, "the KDF of passphrases (RFC 9106)"},
 	"golang.org/x/crypto/sha3":                  {[]string{"internal/chain/ethereum", "internal/policy"}, "Keccak-256 as Ethereum uses it, which is not SHA-3; policy checks address checksums (EIP-55)"},
 	"golang.org/x/mod/sumdb":                    {[]string{"internal/audit", "client", "cmd/keyward"}, "RFC 6962 trees and signed notes; the client verifies too"},
