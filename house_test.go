@@ -32,7 +32,7 @@ var rooms = map[string]room{
 	"internal/charter":  {may("policy", "store", "seal", "secret"), "signed versions of the policy: checks it, signs it, keeps it"},
 	"internal/approval": {may("policy", "chain", "identity", "key"), "pure: earns a Grant from a Decision"},
 	"internal/audit":    {may("store", "seal", "secret", "key"), "follows the log that journal writes; nobody above it"},
-	"internal/journal":  {may("approval", "policy", "chain", "identity", "audit", "store", "key"), "earns a Permit from a Grant, in the one transaction that it alone opens"},
+	"internal/journal":  {may("approval", "policy", "chain", "identity", "audit", "store", "key", "clock"), "earns a Permit from a Grant, in the one transaction that it alone opens"},
 
 	"internal/journal/journaltest": {may("journal", "approval", "policy", "chain", "identity", "audit", "key", "store", "store/sqlite"),
 		"earns real Permits for the tests of the rooms behind it, over a real engine"},

@@ -308,7 +308,7 @@ type written struct {
 // write admits the entries one by one and writes what was admitted.
 func (j *Journal) write(tx *store.Tx, id [16]byte, group []*entry, w *written) error {
 	head := tx.Head()
-	now := max(j.opt.Clock().UnixMilli(), head.Time)
+	now, late := j.time(head.Time)
 	head.Time = now
 	first := head.Sequence + 1
 	hash := head.Hash
@@ -322,6 +322,9 @@ func (j *Journal) write(tx *store.Tx, id [16]byte, group []*entry, w *written) e
 	for i, e := range group {
 		e.err = nil
 		e.renew()
+		if e.err = e.timely(late); e.err != nil {
+			continue
+		}
 		if err := j.admit(tx, head, e, now, seen); err != nil {
 			if engine(err) {
 				return err

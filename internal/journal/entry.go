@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 
@@ -80,7 +81,7 @@ var actions = map[key.Verb]string{
 	key.CreateKey: "key.create", key.RotateKey: "key.rotate", key.DisableKey: "key.disable", key.EnableKey: "key.enable",
 	key.DestroyKey: "key.destroy", key.CancelDestroy: "key.cancel-destroy", key.ApplyPolicy: "policy.apply",
 	key.CreateService: "service.create", key.RevokeService: "service.revoke", key.ChangeSlots: "seal.slots", key.RotateRoot: "seal.rotate",
-	key.Seal: "seal.seal", key.Unseal: "seal.unseal",
+	key.Seal: "seal.seal", key.Unseal: "seal.unseal", key.AcceptClock: "clock.accept",
 }
 
 func (j *Journal) newEntry(ctx context.Context, d policy.Decision, t Terms, ph phase) (*entry, error) {
@@ -117,7 +118,7 @@ func (j *Journal) newEntry(ctx context.Context, d policy.Decision, t Terms, ph p
 		record: audit.Record{
 			Phase: string(ph), Operation: id, Action: action(req.Verb()), Actor: req.Actor().Name(), Source: req.Actor().Source(),
 			Subject: req.Subject(), Request: req.Digest(), Decision: string(d.Outcome()), Rules: d.Fitting(), Charter: req.Charter(),
-			Charges: charges(d), Detail: detail(d, ph), Outcome: outcome,
+			Charges: charges(d), Detail: cmp.Or(t.Detail, detail(d, ph)), Outcome: outcome,
 		},
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"keyward/internal/approval"
 	"keyward/internal/audit"
+	"keyward/internal/clock"
 	"keyward/internal/key"
 	"keyward/internal/policy"
 	"keyward/internal/store"
@@ -44,6 +45,8 @@ var (
 	ErrNoRoom = errors.New("the rest of the disk is kept for what is more urgent")
 	// ErrState: the operation is not in a state in which this can happen.
 	ErrState = errors.New("the operation is in another state")
+	// ErrClock: nothing may rest on the clock now. Only what tightens is written.
+	ErrClock = clock.ErrUntrusted
 )
 
 // Replay is returned when the same request was made before under the same
@@ -57,7 +60,8 @@ type Options struct {
 	Reader *store.Reader
 	Pen    Pen
 	Node   string
-	Clock  func() time.Time
+	Clock  func() time.Time     // the wall's
+	Boot   func() time.Duration // time since boot; nil for the machine's own
 	Rand   io.Reader
 	// Key returns the key as truth has it, inside a commit. A decision about any
 	// other key than that is stale.
@@ -70,6 +74,7 @@ type Options struct {
 // Journal is the one writer of truth. Its methods are safe for concurrent use.
 type Journal struct {
 	opt    Options
+	clock  *clock.Clock
 	queue  chan *entry
 	stop   chan struct{}
 	ended  chan struct{}
@@ -104,6 +109,7 @@ type Terms struct {
 	// Effect changes keyward's own state, in the same commit as the record. It
 	// may run more than once; its error refuses this operation alone.
 	Effect func(*store.Tx) error
+	Detail string // what the record says beside; "" for nothing
 }
 
 // Open recovers what the last process left, then starts the committer. The
@@ -118,6 +124,7 @@ func Open(ctx context.Context, opt Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.clock = clock.New(time.UnixMilli(head.Time), opt.Clock, opt.Boot)
 	j.publish(written{audit.Position{Sequence: head.Sequence, Hash: head.Hash}, head.Time, head.Epoch})
 	if err := j.recover(ctx); err != nil {
 		return nil, err
@@ -230,9 +237,6 @@ func (j *Journal) Epoch() uint64 { return j.epoch.Load() }
 
 // Position is the newest committed record of this node.
 func (j *Journal) Position() audit.Position { return *j.position.Load() }
-
-// Now is log time in ms: the node's clock, never before the newest record.
-func (j *Journal) Now() int64 { return max(j.opt.Clock().UnixMilli(), j.lastTime.Load()) }
 
 // Ready is nil while uses can be written down: nothing is under repair, the
 // newest commit did not fail, and there is room.

@@ -188,7 +188,7 @@ func TestDigestCoversWhatDecisionsRestOn(t *testing.T) {
 }
 
 func TestEveryListIsWhole(t *testing.T) {
-	for name, n := range map[string]int{"specs": len(key.Specs()) - 12, "verbs": len(key.Verbs()) - 26} {
+	for name, n := range map[string]int{"specs": len(key.Specs()) - 12, "verbs": len(key.Verbs()) - 27} {
 		if n != 0 {
 			t.Errorf("%s: %d more than this test knows", name, n)
 		}

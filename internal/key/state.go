@@ -53,6 +53,7 @@ const (
 	RotateRoot    Verb = "rotate-root"
 	Seal          Verb = "seal"
 	Unseal        Verb = "unseal"
+	AcceptClock   Verb = "accept-clock"
 	Read          Verb = "read"
 	ReadAudit     Verb = "read-audit"
 )
@@ -62,7 +63,7 @@ func Verbs() []Verb {
 	return []Verb{
 		Sign, SignTransaction, SignMessage, SignTypedData, SignBlind, Encrypt, Decrypt, DataKey, MAC, VerifyMAC, Verify,
 		CreateKey, RotateKey, DisableKey, EnableKey, DestroyKey, CancelDestroy, ApplyPolicy, CreateService, RevokeService,
-		ChangeSlots, RotateRoot, Seal, Unseal, Read, ReadAudit,
+		ChangeSlots, RotateRoot, Seal, Unseal, AcceptClock, Read, ReadAudit,
 	}
 }
 
@@ -78,6 +79,10 @@ func (v Verb) Tightens() bool {
 	}
 	return false
 }
+
+// Untimely tells whether the verb is done also while the clock cannot be
+// trusted: it tightens, or it is how somebody says that the clock is right.
+func (v Verb) Untimely() bool { return v.Tightens() || v == AcceptClock }
 
 // Permits is the one table of which use a state allows (SP 800-57 part 1,
 // section 7): protecting (sign, encrypt, MAC) needs an active key; processing

@@ -38,6 +38,7 @@ type bed struct {
 	derived *sql.DB
 	kms     *kms.KMS
 	clock   func() time.Time
+	boot    func() time.Duration // nil: it goes with clock, as where nobody sets it
 	rand    io.Reader
 	floors  journal.Floors
 	engine  func(store.Engine) store.Engine // put between store and SQLite; nil for nothing
@@ -100,9 +101,16 @@ func (b *bed) open() {
 	b.must(err)
 	b.kms = kms.New(kms.Options{
 		Reader: b.reader, Pen: journal.Hold(b.writer), Derived: b.derived, Methods: []seal.Method{keyfile.Method{}},
-		Decoders: []chain.Decoder{ethereum.Decoder{}}, Node: "node", Clock: func() time.Time { return b.clock() }, Rand: b.rand,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Floors: b.floors,
+		Decoders: []chain.Decoder{ethereum.Decoder{}}, Node: "node", Clock: func() time.Time { return b.clock() }, Boot: b.sinceBoot,
+		Rand: b.rand, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Floors: b.floors,
 	})
+}
+
+func (b *bed) sinceBoot() time.Duration {
+	if b.boot != nil {
+		return b.boot()
+	}
+	return time.Duration(b.clock().UnixNano())
 }
 
 func (b *bed) tryUnseal() error {

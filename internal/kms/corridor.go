@@ -293,6 +293,7 @@ var kinds = []kindRow{
 	{store.ErrTampered, Unready, "", "restore a backup, or find out who changed the database; keyward does not sign on changed rows"},
 	{journal.ErrNoRoom, Unready, diskFull, "make space; keyward goes on by itself"},
 	{store.ErrFull, Unready, diskFull, "make space; keyward goes on by itself"},
+	{journal.ErrClock, Unready, "", "if that is right: keyward clock accept; else set the clock right, and keyward goes on by itself"},
 	{journal.ErrUnready, Unready, "the journal cannot be written: nothing was begun", "see the server's log; keyward goes on by itself when the disk does"},
 	{store.ErrNotFound, NotFound, "there is no such thing", ""},
 	{keystore.ErrSealed, Sealed, "", "keyward unseal"},

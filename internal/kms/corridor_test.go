@@ -218,6 +218,7 @@ func calls(b *bed, a identity.Actor) map[string]error {
 	_, m["AuditRecords"] = b.kms.AuditRecords(ctx, a, kms.Query{})
 	_, m["AuditEntries"] = b.kms.AuditEntries(ctx, a, 1)
 	_, m["AuditCheckpoint"] = b.kms.AuditCheckpoint(ctx, a)
+	_, m["AcceptClock"] = b.kms.AcceptClock(ctx, a, 1, kms.Ask{})
 	m["Seal"] = b.kms.Seal(ctx, a)
 	return m
 }

@@ -14,11 +14,15 @@ const dueBatch = 64
 
 // DestroyDue deletes the material of every key whose date has come. What is left
 // is a tombstone: its name is never used again, and what it signed still
-// verifies against the public half in the log's backups.
+// verifies against the public half in the log's backups. While the clock cannot
+// be trusted no date has come.
 func (k *KMS) DestroyDue(ctx context.Context) error {
 	u := k.state.Load()
 	if u == nil {
 		return nil
+	}
+	if err := u.journal.Timely(); err != nil {
+		return k.wrap(err)
 	}
 	for {
 		due, err := k.due(ctx, u.journal.Now())

@@ -225,6 +225,9 @@ func (k *KMS) DestroyKey(ctx context.Context, a identity.Actor, ref string, days
 			if found.Resume == key.Active { // what was meant to end does not come back by itself
 				found.Resume = key.Suspended
 			}
+			// Also by a clock that nobody has accepted yet, so that accepting it never
+			// makes the time to change one's mind shorter.
+			now = max(now, k.opt.Clock().UnixMilli())
 			found.DestroyAt = now + int64(days)*int64(24*time.Hour/time.Millisecond)
 			return move(found, key.PendingDestruction)
 		},

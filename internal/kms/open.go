@@ -35,7 +35,8 @@ type Options struct {
 	Methods  []seal.Method
 	Decoders []chain.Decoder
 	Node     string
-	Clock    func() time.Time
+	Clock    func() time.Time     // the wall's
+	Boot     func() time.Duration // time since boot; nil for the machine's own
 	Rand     io.Reader
 	Log      *slog.Logger
 	Cache    int            // parsed keys kept in memory; 0 for the default
@@ -187,8 +188,8 @@ func (k *KMS) open(ctx context.Context, root *seal.Root) (_ *unsealed, err error
 		return nil, err
 	}
 	u.journal, err = journal.Open(ctx, journal.Options{
-		Reader: k.opt.Reader, Pen: k.opt.Pen, Node: k.opt.Node, Clock: k.opt.Clock, Rand: k.opt.Rand, Key: keyInTx, Log: k.opt.Log,
-		Drain: drain, Floors: k.opt.Floors,
+		Reader: k.opt.Reader, Pen: k.opt.Pen, Node: k.opt.Node, Clock: k.opt.Clock, Boot: k.opt.Boot, Rand: k.opt.Rand,
+		Key: keyInTx, Log: k.opt.Log, Drain: drain, Floors: k.opt.Floors,
 	})
 	if err != nil {
 		return nil, err

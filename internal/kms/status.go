@@ -1,9 +1,11 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -23,7 +25,7 @@ func (k *KMS) Ready() error {
 	if err != nil {
 		return err
 	}
-	return k.wrap(u.journal.Ready())
+	return k.wrap(cmp.Or(u.journal.Ready(), u.journal.Timely()))
 }
 
 // Status tells how the node stands. It needs no actor and gives no secrets away;
@@ -46,11 +48,11 @@ func (k *KMS) Status(ctx context.Context) (s Status) {
 	}
 	s.Sealed, s.Ready = false, true
 	if err := k.Ready(); err != nil {
-		s.Ready, s.Why = false, err.Error()
+		s.Ready, s.Why = false, why(err)
 	}
 	head, err := k.opt.Reader.Head(ctx)
 	if err != nil {
-		s.Ready, s.Why = false, k.wrap(err).Error()
+		s.Ready, s.Why = false, why(k.wrap(err))
 		return s
 	}
 	s.Installation = hex.EncodeToString(u.installation[:])
@@ -81,6 +83,15 @@ func (s *Status) warnOfSpace(r journal.Room) {
 	if !r.Reserve {
 		warn("the reserve of disk space is not whole (file reserve): keyward makes it again once there is space")
 	}
+}
+
+// why is an error as a status tells it: the fact, then the next step.
+func why(err error) string {
+	var known *Error
+	if errors.As(err, &known) && known.Hint != "" {
+		return known.Message + "; " + known.Hint
+	}
+	return err.Error()
 }
 
 func (s *Status) warn() {

@@ -80,7 +80,7 @@ var (
 	// systemVerbs are about keyward itself and no key: only a rule for keys: [any]
 	// speaks about them, whatever else is called like one of its keys.
 	systemVerbs = setOf(key.ApplyPolicy, key.CreateService, key.RevokeService, key.ChangeSlots, key.RotateRoot, key.Seal, key.Unseal,
-		key.ReadAudit)
+		key.AcceptClock, key.ReadAudit)
 	administerVerbs = keyVerbs | systemVerbs&^setOf(key.ReadAudit)
 
 	handVerbs    = useVerbs &^ setOf(key.Read, key.Verify) // what needs the key itself

@@ -13,7 +13,7 @@ import (
 type Head struct {
 	Sequence uint64   // of the newest record of the log; 0 before the first
 	Hash     [32]byte // running hash of the log after that record
-	Time     int64    // log time of the newest record, in milliseconds
+	Time     int64    // log time, in ms: of the newest record, or what it was set forward to by that
 	Epoch    uint64   // raised by every tightening
 	Charter  uint64   // version of the charter in force
 	Rules    [32]byte // hash of the policy in force

@@ -42,6 +42,7 @@ type House struct {
 	Dir     string
 	RowKey  [32]byte
 	Now     func() time.Time
+	Boot    func() time.Duration // nil: it goes with Now
 
 	commit func(commit func() error) error // around every COMMIT; nil for none
 
@@ -110,7 +111,8 @@ func (h *House) tryOpen(unlock func(context.Context) error) error {
 		h.T.Fatal(err)
 	}
 	j, err := journal.Open(ctx, journal.Options{
-		Reader: h.Reader, Pen: journal.Hold(h.Writer), Node: "node", Clock: func() time.Time { return h.Now() }, Rand: rand.Reader, Key: h.truth,
+		Reader: h.Reader, Pen: journal.Hold(h.Writer), Node: "node", Clock: func() time.Time { return h.Now() }, Boot: h.boot,
+		Rand: rand.Reader, Key: h.truth,
 	})
 	if err != nil {
 		if err := h.Writer.Close(); err != nil {
@@ -120,6 +122,14 @@ func (h *House) tryOpen(unlock func(context.Context) error) error {
 	}
 	h.Journal = j
 	return nil
+}
+
+// boot is the time since boot of a machine on which nobody sets the clock.
+func (h *House) boot() time.Duration {
+	if h.Boot != nil {
+		return h.Boot()
+	}
+	return time.Duration(h.Now().UnixNano())
 }
 
 // Close stops the journal and closes the database.
