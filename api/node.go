@@ -52,6 +52,20 @@ type AddedSlot struct {
 	Answer
 }
 
+// AcceptClock asks to believe the machine's clock.
+type AcceptClock struct {
+	Ask
+	Time Time `json:"time" doc:"what the clock showed when somebody looked at it; another time is not accepted"`
+}
+
+// AcceptedClock is how log time goes on.
+type AcceptedClock struct {
+	V    V1   `json:"v"`
+	From Time `json:"from" doc:"log time before"`
+	To   Time `json:"to" doc:"what it goes on from"`
+	Answer
+}
+
 // SealState says whether the node is sealed now.
 type SealState struct {
 	V      V1   `json:"v"`

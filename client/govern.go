@@ -71,6 +71,12 @@ func (c *Client) Unseal(ctx context.Context, kind string, credential []byte) (ou
 	return out, c.credential(ctx, "/v1/unseal"+query("kind", kind), credential, &out)
 }
 
+// AcceptClock has the server believe the machine's clock, at which somebody has
+// just looked. It works only over the unix socket.
+func (c *Client) AcceptClock(ctx context.Context, in api.AcceptClock) (out api.AcceptedClock, err error) {
+	return out, c.operate(ctx, http.MethodPost, "/v1/clock/accept", in, &out)
+}
+
 // Status says how the node stands. It needs no token.
 func (c *Client) Status(ctx context.Context) (out api.Status, err error) {
 	return out, c.read(ctx, "/v1/status", &out)

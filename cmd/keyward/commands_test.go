@@ -65,7 +65,7 @@ func TestEveryCommandKeepsTheConventions(t *testing.T) {
 	// what takes a key names it; what changes something can be rehearsed.
 	short := map[string]string{"out": "o", "lines": "n", "help": "h"}
 	rehearsed := []string{
-		"init", "seal", "seal rotate", "seal slot add", "seal slot remove", "key create", "key destroy", "key disable", "key enable", "key keep",
+		"init", "clock accept", "seal", "seal rotate", "seal slot add", "seal slot remove", "key create", "key destroy", "key disable", "key enable", "key keep",
 		"key rotate", "policy apply", "service create", "service revoke", "sign",
 	}
 	walk(root, func(cmd *cobra.Command) {

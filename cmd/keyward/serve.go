@@ -128,8 +128,15 @@ func (a *app) greet(h *house) {
 			dir = rel
 		}
 	}
-	if kms.KindOf(h.kms.Ready()) == kms.Sealed && h.kms.Ready() != nil {
+	var not *kms.Error
+	switch errors.As(h.kms.Ready(), &not); {
+	case not == nil:
+	case not.Kind == kms.Sealed:
 		a.say("sealed; in another terminal: %s --dir %s unseal", os.Args[0], dir)
+		return
+	default:
+		a.say("NOT ready: %s", not.Message)
+		a.say("hint: %s", not.Hint)
 		return
 	}
 	a.say("ready; in another terminal:")

@@ -22,7 +22,7 @@ type Access int
 const (
 	Actors Access = iota // whoever is authenticated
 	Anyone               // also who is not; Call.Actor may be invalid
-	Socket               // the unix socket alone, and the local operator: for credentials that open the seal
+	Socket               // the unix socket alone, and the local operator: for what only who sits there can know
 )
 
 // Route is one thing that can be asked.

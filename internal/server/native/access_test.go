@@ -44,6 +44,7 @@ var access = map[string][3]int{
 	"GET /v1/services":                    {401, 403, 200},
 	"POST /v1/services/{name}/revoke":     {401, 403, 200},
 	"GET /v1/status":                      {200, 200, 200}, // strangers learn whether it serves
+	"POST /v1/clock/accept":               {403, 403, 409}, // there is nothing to accept
 	"POST /v1/seal":                       {401, 403, 200},
 	"POST /v1/unseal":                     {403, 403, 409}, // it is not sealed
 	"GET /v1/seal/slots":                  {401, 403, 200},
@@ -93,6 +94,8 @@ func (b *bed) orderly(t *testing.T, route string) (path, body string) {
 		body = `{"name":"another","spec":"AES_256"}`
 	case "services":
 		body = `{"name":"another"}`
+	case "accept":
+		body = `{"time":"2026-11-23T02:00:00Z"}`
 	case "unseal":
 		path, body = path+"?kind=keyfile", strings.Repeat("x", 32)
 	case "slots":
@@ -190,6 +193,7 @@ func TestTheClientHasAMethodForEachRoute(t *testing.T) {
 		func() { c.CreateService(ctx, api.CreateService{}) }, func() { c.Services(ctx) }, func() { c.RevokeService(ctx, "NAME", api.Ask{}) },
 		func() { c.Status(ctx) }, func() { c.Seal(ctx) }, func() { c.Unseal(ctx, "k", []byte("c")) }, func() { c.Slots(ctx) },
 		func() { c.AddSlot(ctx, "k", "n", []byte("c")) }, func() { c.RemoveSlot(ctx, "ID", api.Ask{}) }, func() { c.RotateRoot(ctx, api.Ask{}) },
+		func() { c.AcceptClock(ctx, api.AcceptClock{}) },
 		func() { c.AuditRecords(ctx, client.AuditQuery{}) }, func() { c.AuditEntries(ctx, 1) }, func() { c.AuditCheckpoint(ctx) },
 		func() { c.PublishedCheckpoint(ctx) }, func() { c.Tile(ctx, "tile/PATH") },
 	} {

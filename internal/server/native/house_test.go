@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type bed struct {
 	net     http.Handler // as whoever comes over the network
 	client  *client.Client
 	keyFile []byte
+	off     atomic.Int64 // by how much the wall's clock is wrong, ns
 }
 
 func newBed(t testing.TB) *bed {
@@ -82,7 +84,8 @@ func newBedOn(t testing.TB, log *slog.Logger, floors journal.Floors) *bed {
 	}
 	b.kms = kms.New(kms.Options{
 		Reader: reader, Pen: pen, Derived: derived, Methods: []seal.Method{keyfile.Method{}}, Decoders: []chain.Decoder{ethereum.Decoder{}},
-		Node: "a", Clock: time.Now, Rand: rand.Reader, Log: log, Floors: floors,
+		Node: "a", Clock: func() time.Time { return time.Now().Add(time.Duration(b.off.Load())) }, Rand: rand.Reader, Log: log,
+		Floors: floors,
 	})
 	t.Cleanup(func() {
 		b.kms.Close()

@@ -306,6 +306,36 @@ func TestFullDiskIsNotReady(t *testing.T) {
 	}
 }
 
+func TestAClockThatWasSetIsToldAndAccepted(t *testing.T) {
+	b := newBed(t)
+	b.key(t, "k", "ECC_NIST_P256", "")
+	b.off.Store(int64(time.Hour))
+	w := b.ask("GET", "/readyz", "", "")
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "the clock was set forward") ||
+		!strings.Contains(w.Body.String(), "keyward clock accept") {
+		t.Errorf("readyz: got %d %s, want 503, the fact and the next step", w.Code, w.Body)
+	}
+	s, err := b.client.Status(t.Context())
+	if err != nil || s.Ready || s.Sealed || !strings.Contains(s.Why, "keyward clock accept") {
+		t.Errorf("got %+v (%v), want it not ready", s, err)
+	}
+	_, err = b.client.Sign(t.Context(), "k", api.Sign{Payload: []byte("a")})
+	kindOf(t, err, api.Unready)
+	_, err = b.client.AcceptClock(t.Context(), api.AcceptClock{Time: api.Time(time.Now().UnixMilli())})
+	kindOf(t, err, api.Conflict) // that is not what it shows
+	now := time.Now().Add(time.Hour).UnixMilli()
+	a, err := b.client.AcceptClock(t.Context(), api.AcceptClock{Time: api.Time(now)})
+	if err != nil || a.Audit == nil || int64(a.To)-now > 60_000 || int64(a.To) < now || a.To-a.From < 3_000_000 {
+		t.Errorf("got %+v (%v), want the hour, in a record", a, err)
+	}
+	if w := b.ask("GET", "/readyz", "", ""); w.Code != http.StatusOK {
+		t.Errorf("readyz: got %d %s, want 200", w.Code, w.Body)
+	}
+	if _, err := b.client.Sign(t.Context(), "k", api.Sign{Payload: []byte("a")}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPolicyIsCheckedShownAndApplied(t *testing.T) {
 	b := newBed(t)
 	before, err := b.client.Policy(t.Context())

@@ -19,8 +19,10 @@ var kindParameter = Parameter{"kind", "keyfile or passphrase", false}
 func (h *house) sealing() []Route {
 	status := get("/status", "status", "Say how the node stands", nil, h.status)
 	status.Access = server.Anyone
+	clock := post("/clock/accept", "accept-clock", "Believe the machine's clock, which is far from what it was. Only over the unix socket", h.acceptClock)
+	clock.Access = server.Socket
 	return []Route{
-		status,
+		status, clock,
 		post("/seal", "seal", "Wipe every key from memory until somebody unseals", h.seal),
 		opening("/unseal", "unseal", "Open the root key; the body is the credential. Only over the unix socket", []Parameter{kindParameter}, h.unseal),
 		get("/seal/slots", "list-slots", "List the ways to unseal", nil, h.slots),
@@ -90,6 +92,15 @@ func (h *house) seal(c *server.Call, _ *api.Ask) (api.SealState, error) {
 
 func (h *house) unseal(c *server.Call, cred kms.Credential) (api.SealState, error) {
 	return api.SealState{Sealed: false}, h.kms.Unseal(c.Context(), c.Actor, cred)
+}
+
+func (h *house) acceptClock(c *server.Call, in *api.AcceptClock) (api.AcceptedClock, error) {
+	a, err := ask(c, in.Ask)
+	if err != nil {
+		return api.AcceptedClock{}, err
+	}
+	v, err := h.kms.AcceptClock(c.Context(), c.Actor, int64(in.Time), a)
+	return api.AcceptedClock{From: api.Time(v.From), To: api.Time(v.To), Answer: answer(v.Answer)}, err
 }
 
 func (h *house) slots(c *server.Call) (api.Slots, error) {
