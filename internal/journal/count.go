@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -8,27 +9,30 @@ import (
 )
 
 // Readings, public-key work and failed authentication are counted for each
-// actor, source, action and minute; so are denials beyond their rate. A program
-// gone wild fills a counter, not the disk.
+// actor, source, action and minute; so are denials beyond their actor's rate. A
+// program gone wild fills a counter, not the disk, from however many addresses.
 
 const (
-	denialBurst  = 50.0 // denials written at once, for each actor and source
+	denialBurst  = 50.0 // denials written at once, for each actor from wherever it comes
 	denialRate   = 5.0  // and then a second
 	deniedSuffix = ".denied"
 	countedKinds = 1024 // different counters kept between two records; the rest share one
+	countedOwn   = 64   // of them, of one actor
+	ratedActors  = 1024 // actors whose rate is remembered
 )
 
 type counter struct {
 	mu     sync.Mutex
 	counts map[countKey]uint64
-	rates  map[[2]string]*rate
+	own    map[string]int // counters by actor
+	rates  map[string]*rate
 }
 
 type countKey struct{ actor, source, action string }
 
 type rate struct {
 	tokens float64
-	at     time.Time
+	at     time.Duration // since boot, when the last was asked for
 }
 
 // Count adds one reading, public-key operation or failed authentication.
@@ -40,10 +44,17 @@ func (c *counter) add(k countKey, n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
-		c.counts = map[countKey]uint64{}
+		c.counts, c.own = map[countKey]uint64{}, map[string]int{}
 	}
-	if _, known := c.counts[k]; !known && len(c.counts) >= countedKinds {
-		k = countKey{"others", "many", k.action}
+	if _, known := c.counts[k]; !known {
+		switch {
+		case len(c.counts) >= countedKinds:
+			k = countKey{"others", "many", k.action}
+		case c.own[k.actor] >= countedOwn: // whoever has many addresses takes nobody else's place
+			k = countKey{k.actor, "many", k.action}
+		default:
+			c.own[k.actor]++
+		}
 	}
 	c.counts[k] += n
 }
@@ -59,20 +70,18 @@ func (c *counter) recount(r audit.Record) {
 	}
 }
 
-// allow tells whether one more denial of this actor and source is written.
-func (c *counter) allow(actor, source string, now time.Time) bool {
+// allow tells whether one more denial of this actor is written. Where it came
+// from does not matter: a service with many addresses is one service.
+func (c *counter) allow(actor string, now time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rates == nil || len(c.rates) >= countedKinds {
-		c.rates = map[[2]string]*rate{}
-	}
-	k := [2]string{actor, source}
-	r := c.rates[k]
+	r := c.rates[actor]
 	if r == nil {
+		c.makeRoom()
 		r = &rate{tokens: denialBurst, at: now}
-		c.rates[k] = r
+		c.rates[actor] = r
 	}
-	r.tokens = min(denialBurst, r.tokens+denialRate*now.Sub(r.at).Seconds())
+	r.tokens = min(denialBurst, r.tokens+denialRate*(now-r.at).Seconds())
 	r.at = now
 	if r.tokens < 1 {
 		return false
@@ -81,12 +90,31 @@ func (c *counter) allow(actor, source string, now time.Time) bool {
 	return true
 }
 
+// makeRoom forgets the rate that was not asked for the longest: it is the one
+// most likely to be full again. To forget all would give everybody a new burst
+// whenever somebody brings enough names.
+func (c *counter) makeRoom() {
+	if c.rates == nil {
+		c.rates = map[string]*rate{}
+	}
+	if len(c.rates) < ratedActors {
+		return
+	}
+	idle, oldest := "", time.Duration(math.MaxInt64)
+	for actor, r := range c.rates {
+		if r.at < oldest {
+			idle, oldest = actor, r.at
+		}
+	}
+	delete(c.rates, idle)
+}
+
 // counted takes the counters as records for the next commit.
 func (j *Journal) counted() []*entry {
 	c := &j.counts
 	c.mu.Lock()
 	counts := c.counts
-	c.counts = nil
+	c.counts, c.own = nil, nil
 	c.mu.Unlock()
 	var all []*entry
 	for k, n := range counts {

@@ -180,8 +180,8 @@ func (j *Journal) Wait(ctx context.Context, d policy.Decision, t Terms) (Operati
 }
 
 // Deny records a denial in the next commit, without waiting for it. Beyond a
-// rate for each actor and source, and on a disk that is nearly full, the records
-// are counted instead of written.
+// rate for each actor, and on a disk that is nearly full, the records are
+// counted instead of written.
 func (j *Journal) Deny(d policy.Decision, t Terms) (id string, err error) {
 	return j.refuse(d, t, "")
 }
@@ -194,8 +194,7 @@ func (j *Journal) Refuse(d policy.Decision, t Terms, why error) (id string, err 
 
 func (j *Journal) refuse(d policy.Decision, t Terms, why string) (id string, err error) {
 	req := d.Request()
-	now := j.opt.Clock()
-	if !j.Room().Waiting || !j.counts.allow(req.Actor().Name(), req.Actor().Source(), now) {
+	if !j.Room().Waiting || !j.counts.allow(req.Actor().Name(), j.clock.Elapsed()) {
 		j.Count(req.Actor().Name(), req.Actor().Source(), action(req.Verb())+deniedSuffix)
 		return "", nil
 	}

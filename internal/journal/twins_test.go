@@ -31,6 +31,12 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 			"|| req.Epoch() != head.Epoch {", "{"},
 		{"keys are not compared in the commit", "^TestForeignKeyFactsEarnNothing$", "admit.go",
 			"if digest != e.keyDigest {", "if false && digest != e.keyDigest {"},
+		{"denials are bounded for each address", "^TestDenialsAreBoundedForEachActorFromWhereverItComes$", "journal.go",
+			"allow(req.Actor().Name(), ", "allow(req.Actor().Name()+req.Actor().Source(), "},
+		{"addresses are counted without a bound", "^TestManyAddressesTakeNobodyElsesCounter$", "count.go",
+			"case c.own[actor] >= countedOwn:", "case false:"},
+		{"all rates are forgotten at once", "^TestManyActorsResetNobodysRate$", "count.go",
+			"delete(c.rates, idle)", "delete(c.rates, idle)\n\tclear(c.rates)"},
 	} {
 		t.Run(twin.name, func(t *testing.T) {
 			twintest.MustFail(t, ".", twin.test, twin.original, twintest.Edited(t, twin.original, twin.old, twin.broken))
