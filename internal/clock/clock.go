@@ -39,7 +39,7 @@ func (u untrusted) Is(target error) bool { return target == ErrUntrusted }
 // Clock is one start's belief. Its methods are safe for concurrent use.
 type Clock struct {
 	wall   func() time.Time
-	boot   func() time.Duration
+	boot   boot
 	newest time.Time // of all records, at the start
 
 	mu       sync.Mutex
@@ -55,12 +55,16 @@ type Reading struct {
 }
 
 // New starts a clock of an installation whose newest record has a log time. A
-// boot of nil is the machine's own time since boot.
-func New(newest time.Time, wall func() time.Time, boot func() time.Duration) *Clock {
-	if boot == nil {
-		boot = sinceBoot
+// since of nil is the machine's own time since boot.
+func New(newest time.Time, wall func() time.Time, since func() time.Duration) *Clock {
+	if since == nil {
+		return start(newest, wall, machine())
 	}
-	return &Clock{wall: wall, boot: boot, newest: newest, base: newest, at: boot()}
+	return start(newest, wall, boot{since, since})
+}
+
+func start(newest time.Time, wall func() time.Time, b boot) *Clock {
+	return &Clock{wall: wall, boot: b, newest: newest, base: newest, at: b.exact()}
 }
 
 // Now is the time to believe. It goes on also while the wall's clock cannot be
@@ -74,9 +78,18 @@ func (c *Clock) Now() (time.Time, error) {
 func (c *Clock) Read() (Reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	r, err := c.judge(c.boot.quick())
+	if err != nil {
+		r, err = c.judge(c.boot.exact()) // the machine may have slept
+	}
+	return r, err
+}
+
+// judge needs the lock.
+func (c *Clock) judge(since time.Duration) (Reading, error) {
 	// Round strips the monotonic reading of the runtime, which stops while the
 	// machine sleeps: it must not decide what is compared here.
-	r := Reading{Wall: c.wall().Round(0), boot: c.boot()}
+	r := Reading{Wall: c.wall().Round(0), boot: since}
 	passed := max(r.boot-c.at, 0)
 	r.Believed = c.base.Add(passed)
 	if !c.anchored {
@@ -126,8 +139,9 @@ func (c *Clock) Accept(r Reading) {
 // anchor needs the lock.
 func (c *Clock) anchor(r Reading) { c.anchored, c.base, c.at = true, r.Wall, r.boot }
 
-// Elapsed is the time since boot, which moves on whatever becomes of the clock.
-func (c *Clock) Elapsed() time.Duration { return c.boot() }
+// Elapsed is the time since boot, which moves on whatever becomes of the clock;
+// perhaps without what the machine slept lately.
+func (c *Clock) Elapsed() time.Duration { return c.boot.quick() }
 
 // length tells people how far off a clock is.
 func length(d time.Duration) string {

@@ -14,6 +14,7 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 		{"what is not followed is saved up", "^TestAClockThatIsSetIsNotFollowed$",
 			"c.base, c.at = r.Believed, r.boot\n\t\tway :=", "way :="},
 		{"a long sleep covers any time", "^TestSleepIsNoDrift$", "min(passed, slewMax)", "passed"},
+		{"sleep is taken for drift", "^TestSleepIsNoDrift$", "c.judge(c.boot.exact())", "c.judge(c.boot.quick())"},
 		{"a slew adds up", "^TestASlewedClockStaysTrusted$", "slew = 1000", "slew = 100"},
 		{"every time is accepted with one", "^TestWhatIsAcceptedIsBelieved$",
 			"\tc.anchor(r)\n}\n\n// anchor", "\tc.anchor(r)\n\tc.anchored = false\n}\n\n// anchor"},
