@@ -17,6 +17,9 @@ func (j *Journal) Now() int64 {
 	return now
 }
 
+// Newest is log time of the newest record, in ms.
+func (j *Journal) Newest() int64 { return j.lastTime.Load() }
+
 // Timely is nil while the clock is trusted; else ErrClock, and why not. Until
 // then nothing is used, loosened or destroyed, and log time is the newest
 // record's with what has passed since.

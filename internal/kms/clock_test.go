@@ -239,6 +239,31 @@ func TestAClockBehindTheNewestRecordIsToldAndCatchesUp(t *testing.T) {
 	}
 }
 
+// A month without a request is no clock that was set.
+func TestAQuietMonthIsNoJump(t *testing.T) {
+	ctx := context.Background()
+	b := newBed(t)
+	m := newMachine(b)
+	before := len(b.records())
+	for range 30 * 24 {
+		m.pass(time.Hour)
+		b.must(b.kms.MarkTime(ctx))
+	}
+	if n := len(b.records()) - before; n != 30 {
+		t.Errorf("got %d records of 30 quiet days, want one a day", n)
+	}
+	b.again(nil)
+	m.pass(6 * day)
+	b.unseal()
+	b.must(b.kms.Ready())
+	m.set(2 * day)
+	before = len(b.records())
+	b.must(b.kms.MarkTime(ctx)) // log time did not move with it
+	if n := len(b.records()) - before; n != 0 {
+		t.Errorf("got %d records of a day that did not pass", n)
+	}
+}
+
 func TestAJumpOfTheClockExpiresNothing(t *testing.T) {
 	ctx := context.Background()
 	b := newBed(t)

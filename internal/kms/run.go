@@ -5,17 +5,19 @@ import (
 	"errors"
 	"time"
 
+	"keyward/internal/journal"
 	"keyward/internal/store"
 )
 
 const (
 	runEvery    = time.Minute
+	markEvery   = 24 * time.Hour // the longest that a log goes without a record while keyward runs
 	verifyEvery = 10 * time.Minute
 	verifyShare = 50 // of the time at most one part in so many is spent on verifying
 )
 
-// Run does what time brings: it destroys the keys that are due, ends what waits in
-// vain, goes on with an
+// Run does what time brings: it destroys the keys that are due, ends what waits
+// in vain, leaves a mark in a log in which nothing happens, goes on with an
 // interrupted replacement of the root key, and looks whether somebody changed the
 // database. It returns when ctx ends.
 func (k *KMS) Run(ctx context.Context) {
@@ -25,6 +27,7 @@ func (k *KMS) Run(ctx context.Context) {
 	for {
 		k.told("keys that are due could not be destroyed", k.DestroyDue(ctx))
 		k.told("requests that waited too long could not be ended", k.ExpireRequests(ctx))
+		k.told("the passing of time could not be recorded", k.MarkTime(ctx))
 		k.told("the older root key could not be retired", k.Reseal(ctx))
 		if begun := time.Now(); begun.After(verify) {
 			k.told("the rows could not be verified", k.VerifyRows(ctx))
@@ -49,6 +52,17 @@ func (k *KMS) ExpireRequests(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// MarkTime writes a record when there was none for a day, so that the next start
+// of an installation that is seldom used finds its clock near the newest one, and
+// does not take a quiet month for a clock that was set.
+func (k *KMS) MarkTime(ctx context.Context) error {
+	u := k.state.Load()
+	if u == nil || u.journal.Now()-u.journal.Newest() < markEvery.Milliseconds() {
+		return nil
+	}
+	return k.wrap(u.journal.Note(ctx, journal.Notice{Actor: "keyward", Action: "clock.mark", Outcome: "done"}, nil))
 }
 
 func (k *KMS) told(what string, err error) {
