@@ -95,19 +95,26 @@ func (h *held) Read(p []byte) (int, error) {
 	return io.ReadFull(rand.Reader, p)
 }
 
+// births are the ways in which material comes to be.
+var births = map[string]struct {
+	make func(*bed) error
+	key  string
+	ids  int64 // drawn until it is to be stored: its own, then its operation's
+}{
+	"created": {func(b *bed) error {
+		_, _, err := b.kms.CreateKey(context.Background(), operator, kms.NewKey{Name: "k", Spec: key.P256})
+		return err
+	}, "k", 2},
+	"rotated": {func(b *bed) error {
+		_, _, err := b.kms.RotateKey(context.Background(), operator, "r", kms.Ask{})
+		return err
+	}, "r", 1},
+}
+
 // A key is made and sealed under one root key, and by the time that it is to be
 // stored that one has been replaced and is gone.
 func TestKeyBornBeforeARotationSurvivesIt(t *testing.T) {
-	for name, make := range map[string]func(*bed) error{
-		"created": func(b *bed) error {
-			_, _, err := b.kms.CreateKey(context.Background(), operator, kms.NewKey{Name: "k", Spec: key.P256})
-			return err
-		},
-		"rotated": func(b *bed) error {
-			_, _, err := b.kms.RotateKey(context.Background(), operator, "r", kms.Ask{})
-			return err
-		},
-	} {
+	for name, born := range births {
 		t.Run(name, func(t *testing.T) {
 			h := &held{reached: make0(), release: make0()}
 			b := newBed(t)
@@ -116,13 +123,9 @@ func TestKeyBornBeforeARotationSurvivesIt(t *testing.T) {
 			b.unseal()
 			b.key("r", key.P256, key.Raw)
 			b.key("k2", key.P256, key.Raw)
-			ids := int64(2) // its own, then its operation's
-			if name == "rotated" {
-				ids = 1
-			}
-			h.n.Store(ids)
+			h.n.Store(born.ids)
 			done := make1()
-			go func() { done <- make(b) }()
+			go func() { done <- born.make(b) }()
 			<-h.reached
 			_, err := b.kms.RotateRoot(context.Background(), operator, kms.Ask{})
 			b.must(err)
@@ -139,6 +142,45 @@ func TestKeyBornBeforeARotationSurvivesIt(t *testing.T) {
 				if _, err := b.sign("k", "hello", kms.Ask{}); err != nil {
 					t.Errorf("after a restart: %v (%v)", err, errors.Unwrap(err))
 				}
+			}
+		})
+	}
+}
+
+// The root key's replacement is on disk, but nobody knows that yet: a key that is
+// made in between is sealed under the older one, and judged under the epoch of the
+// replacement. By the time that it is to be stored, the older one is gone.
+func TestKeyBornWhileARotationIsUnknownSurvivesIt(t *testing.T) {
+	for name, born := range births {
+		t.Run(name, func(t *testing.T) {
+			h := &held{reached: make0(), release: make0()}
+			failing := &failEngine{}
+			b := newBed(t)
+			b.rand, b.engine = h, failing.wrap
+			b.again(nil)
+			b.unseal()
+			b.key("r", key.P256, key.Raw)
+			failing.unknown(true)
+			_, err := b.kms.RotateRoot(context.Background(), operator, kms.Ask{})
+			wantKind(t, err, kms.Unknown)
+			b.ready()
+			h.n.Store(born.ids)
+			done := make1()
+			go func() { done <- born.make(b) }()
+			<-h.reached
+			b.must(b.kms.Reseal(context.Background()))
+			if got := rootVersions(b); len(got) != 1 || !got[2] {
+				t.Fatalf("got rows under the root keys %v, want version 2", got)
+			}
+			close(h.release)
+			b.must(<-done)
+			if got := rootVersions(b); len(got) != 1 || !got[2] {
+				t.Errorf("got rows under the root keys %v, want version 2", got)
+			}
+			b.again(nil)
+			b.unseal()
+			if _, err := b.sign(born.key, "hello", kms.Ask{}); err != nil {
+				t.Errorf("after a restart: %v (%v)", err, errors.Unwrap(err))
 			}
 		})
 	}

@@ -33,6 +33,8 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 			"if u == nil || u.journal.Now()", "if u != nil || u.journal.Now()"},
 		{"a repeated rotation is applied", "^TestRotatingTheRootTwiceUnderOneIdempotencyKeyRotatesOnce$", "rotate.go",
 			"case err != nil || answer.replayed():", "case err != nil:"},
+		{"rows sealed under an older root key are stored", "^TestKeyBornWhileARotationIsUnknownSurvivesIt$", "rotate.go",
+			"if u.root.Version() != version {", "if false {"},
 	} {
 		t.Run(twin.name, func(t *testing.T) {
 			twintest.MustFail(t, ".", twin.test, twin.original, twintest.Edited(t, twin.original, twin.old, twin.broken))

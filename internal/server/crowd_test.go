@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,5 +157,82 @@ func TestStrangersShareLeavesPlaces(t *testing.T) {
 	<-ended
 	if response, _ := ask(t, b.overTLS(true), request(t, "POST", b.url+"/echo", "")); response.StatusCode != 200 {
 		t.Errorf("after that: got %d, want 200", response.StatusCode)
+	}
+}
+
+// asked starts a request, and waits until its handler has what it needs.
+func asked(t *testing.T, c *http.Client, url, body string, entered chan struct{}) (ended chan struct{}) {
+	t.Helper()
+	ended = make(chan struct{})
+	go func() {
+		defer close(ended)
+		if response, err := c.Post(url, "", strings.NewReader(body)); err == nil {
+			response.Body.Close()
+		}
+	}()
+	select {
+	case <-entered:
+	case <-ended:
+		t.Fatal("it was answered before its handler had its body")
+	case <-time.After(10 * time.Second):
+		t.Fatal("it never came to its handler")
+	}
+	return ended
+}
+
+// holding is a route whose calls read their body, tell so, and keep what they
+// hold until leave is closed.
+func holding(entered, leave chan struct{}) server.Route {
+	return route("/hold", func(c *server.Call) error {
+		if _, err := c.Body(); err != nil {
+			return err
+		}
+		entered <- struct{}{}
+		<-leave
+		return c.Answer("text/plain", nil)
+	})
+}
+
+func TestOneCallerLeavesLargeBodiesToOthers(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	free := sync.OnceFunc(func() { close(leave) })
+	defer free()
+	b := start(t, server.Limits{InFlight: 64}, holding(entered, leave), route("/echo", echo))
+	large := strings.Repeat("a", 65<<10)
+	var all []chan struct{}
+	for range 8 { // largeShare
+		all = append(all, asked(t, b.overTLS(false), b.url+"/hold", large, entered))
+	}
+	if response, _ := ask(t, b.overTLS(false), request(t, "POST", b.url+"/echo", large)); response.StatusCode != 429 {
+		t.Errorf("one more large body of strangers: got %d, want 429", response.StatusCode)
+	}
+	if response, _ := ask(t, b.overTLS(false), request(t, "POST", b.url+"/echo", "small")); response.StatusCode != 200 {
+		t.Errorf("a small one: got %d, want 200", response.StatusCode)
+	}
+	if response, _ := ask(t, overSocket(b.socket), request(t, "POST", "http://keyward/echo", large)); response.StatusCode != 200 {
+		t.Errorf("a large one of the operator: got %d, want 200", response.StatusCode)
+	}
+	free()
+	for _, ended := range all {
+		<-ended
+	}
+	if response, _ := ask(t, b.overTLS(false), request(t, "POST", b.url+"/echo", large)); response.StatusCode != 200 {
+		t.Errorf("after that: got %d, want 200", response.StatusCode)
+	}
+}
+
+// Who must put things right may take all that there is.
+func TestOperatorIsNotHeldToAShare(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	free := sync.OnceFunc(func() { close(leave) })
+	defer free()
+	b := start(t, server.Limits{InFlight: 8, PerActor: 1}, holding(entered, leave))
+	var all []chan struct{}
+	for range 3 {
+		all = append(all, asked(t, overSocket(b.socket), "http://keyward/hold", "x", entered))
+	}
+	free()
+	for _, ended := range all {
+		<-ended
 	}
 }
