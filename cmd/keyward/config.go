@@ -106,5 +106,5 @@ func (c config) write(dir string) error {
 		return err
 	}
 	head := "# keyward's configuration; every name is explained in docs/operations.md\n"
-	return os.WriteFile(filepath.Join(dir, configName), append([]byte(head), b...), 0o600)
+	return writeFile(filepath.Join(dir, configName), append([]byte(head), b...))
 }

@@ -171,7 +171,7 @@ func makeDir(dir string) ([]string, error) {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		created = append(created, dir)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDirs(dir); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
