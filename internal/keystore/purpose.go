@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,8 +45,8 @@ func (p Purpose) Fits(o journal.Order) error {
 			return refuse("%d digests, want one", len(o.Parsed.Digests()))
 		}
 	case key.Encrypt:
-		if n > MaxPlaintext {
-			return refuse("%d bytes to encrypt, at most %d", n, MaxPlaintext)
+		if most := p.plaintextMax(); n > most {
+			return refuse("%d bytes to encrypt, a key of spec %s takes at most %d: encrypt longer data with a data key", n, p.Spec, most)
 		}
 	case key.DataKey:
 		if n != 0 {
@@ -67,6 +68,20 @@ func (p Purpose) Fits(o journal.Order) error {
 		return refuse("%s knows no context", o.Verb)
 	}
 	return nil
+}
+
+// plaintextMax is how many bytes a key encrypts at once: for RSA what RSAES-OAEP
+// leaves of the modulus (RFC 8017, section 7.1.1, step 1b).
+func (p Purpose) plaintextMax() int {
+	switch p.Spec {
+	case key.RSA2048:
+		return 2048/8 - 2*sha256.Size - 2
+	case key.RSA3072:
+		return 3072/8 - 2*sha256.Size - 2
+	case key.RSA4096:
+		return 4096/8 - 2*sha256.Size - 2
+	}
+	return MaxPlaintext
 }
 
 func usageFor(v key.Verb) key.Usage {

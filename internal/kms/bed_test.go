@@ -23,6 +23,7 @@ import (
 	"keyward/internal/kms"
 	"keyward/internal/seal"
 	"keyward/internal/seal/keyfile"
+	"keyward/internal/seal/passphrase"
 	"keyward/internal/store"
 	"keyward/internal/store/sqlite"
 )
@@ -100,7 +101,7 @@ func (b *bed) open() {
 	b.derived, err = sqlite.OpenDerived(filepath.Join(b.dir, "derived.db"))
 	b.must(err)
 	b.kms = kms.New(kms.Options{
-		Reader: b.reader, Pen: journal.Hold(b.writer), Derived: b.derived, Methods: []seal.Method{keyfile.Method{}},
+		Reader: b.reader, Pen: journal.Hold(b.writer), Derived: b.derived, Methods: []seal.Method{keyfile.Method{}, passphrase.Method{Cost: passphrase.DefaultCost()}},
 		Decoders: []chain.Decoder{ethereum.Decoder{}}, Node: "node", Clock: func() time.Time { return b.clock() }, Boot: b.sinceBoot,
 		Rand: b.rand, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Floors: b.floors,
 	})

@@ -91,7 +91,20 @@ func (u *unsealed) refused(d policy.Decision, t journal.Terms, err error) error 
 // permit walks as far as a Permit.
 func (k *KMS) permit(ctx context.Context, u *unsealed, ask Ask, waiting string, q question) (journal.Permit, policy.Decision, error) {
 	return walk(ctx, k, u, ask, waiting, q, func(g approval.Grant, t journal.Terms) (journal.Permit, error) {
+		if err := fits(g.Decision().Request()); err != nil {
+			return journal.Permit{}, err // before anything is begun or spent that could only fail
+		}
 		return u.journal.Begin(ctx, g, t)
+	})
+}
+
+// fits refuses what the key cannot do at all, going by the row that describes
+// it: what could only fail gets no record of a beginning and spends nothing. The
+// keystore asks again, going by what was sealed with the material.
+func fits(r policy.Request) error {
+	k := r.Key()
+	return keystore.Purpose{Spec: k.Spec, Usage: k.Usage, Domain: k.Domain}.Fits(journal.Order{
+		Key: key.Ref{ID: k.ID, Version: r.Version()}, Path: r.Path(), Verb: r.Verb(), Algorithm: r.Algorithm(), Parsed: r.Parsed(),
 	})
 }
 
@@ -298,6 +311,7 @@ var kinds = []kindRow{
 	{store.ErrNotFound, NotFound, "there is no such thing", ""},
 	{keystore.ErrSealed, Sealed, "", "keyward unseal"},
 	{keystore.ErrCorrupt, Unverified, "", "give the same key and the same context as when it was encrypted"},
+	{keystore.ErrUnfit, Invalid, "", "see what the key is for: keyward key show"},
 	{keystore.ErrCheck, Failed, "", "a machine that computes wrongly must not sign: check its memory and processor"},
 	{seal.ErrWrongCredential, Unverified, "", "try again; each attempt costs the full derivation"},
 	{seal.ErrNoSlot, Invalid, "", "see: keyward seal slot list"},
@@ -306,6 +320,8 @@ var kinds = []kindRow{
 	{seal.ErrDamaged, Unready, "", "restore a backup: what locks the root key was changed from outside"},
 	{seal.ErrSealed, Sealed, "keyward is sealed", "keyward unseal"},
 	{seal.ErrParams, Invalid, "", ""},
+	{seal.ErrUnfit, Invalid, "", "for a passphrase take several words that nobody would put together, in at most 1024 bytes"},
+	{seal.ErrTaken, Conflict, "", "see: keyward seal slot list"},
 	{seal.ErrSlot, Invalid, "", ""},
 	{identity.ErrUnauthenticated, Unauthenticated, "", "give a valid token with --token-file"},
 	{charter.ErrInvalid, Unready, "", "restore a backup: what governs this installation was changed from outside"},

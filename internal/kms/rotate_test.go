@@ -291,7 +291,7 @@ func TestSlotsAddedAndRemovedOpenAndDoNot(t *testing.T) {
 	slot, _, err := b.kms.AddSlot(ctx, operator, "second", second, kms.Ask{Idempotency: "add"})
 	b.must(err)
 	_, _, err = b.kms.AddSlot(ctx, operator, "second", second, kms.Ask{Idempotency: "add"})
-	wantKind(t, err, kms.Invalid)
+	wantKind(t, err, kms.Conflict)                      // the name is taken
 	_, err = b.kms.RotateRoot(ctx, operator, kms.Ask{}) // needs no credential of any slot
 	b.must(err)
 	b.again(nil)

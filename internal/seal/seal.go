@@ -30,6 +30,8 @@ var (
 	ErrLabel = errors.New("label not allowed here")
 	// ErrWrongCredential: no slot opens with this credential. It never says which slot came close.
 	ErrWrongCredential = errors.New("wrong credential")
+	// ErrUnfit: a credential that no slot shall be made for: too short, too long.
+	ErrUnfit = errors.New("credential refused")
 	// ErrNoSlot: there is no such slot, or none of the credential's kind.
 	ErrNoSlot = errors.New("no such slot")
 	// ErrLastSlot: the last slot cannot be removed: nothing would open the root key again.
@@ -42,6 +44,8 @@ var (
 	ErrRotating = errors.New("a rotation of the root key is pending")
 	// ErrSlot: a slot cannot be made as asked (its name, or the number of slots).
 	ErrSlot = errors.New("slot refused")
+	// ErrTaken: comes with ErrSlot when there is no room for the slot beside those there are.
+	ErrTaken = errors.New("taken")
 )
 
 // A Credential is what opens a slot: of a kind, and (where the kind has one)

@@ -110,11 +110,11 @@ func (n NewSlot) check(slots []Slot) error {
 	case !validName(n.Name):
 		return fmt.Errorf("slot name %q: %w: want 1 to 64 of a-z 0-9 . _ - that start with a letter or digit", n.Name, ErrSlot)
 	case len(slots) >= MaxSlots:
-		return fmt.Errorf("slot %q: %w: there are %d already", n.Name, ErrSlot, len(slots))
+		return fmt.Errorf("slot %q: %w: all %d places are %w", n.Name, ErrSlot, len(slots), ErrTaken)
 	}
 	for _, s := range slots {
 		if s.Name == n.Name {
-			return fmt.Errorf("slot %q: %w: the name is taken", n.Name, ErrSlot)
+			return fmt.Errorf("slot %q: %w: the name is %w", n.Name, ErrSlot, ErrTaken)
 		}
 	}
 	return nil

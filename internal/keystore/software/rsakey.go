@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"slices"
@@ -80,9 +79,6 @@ func (rsaCipher) algorithm() key.Algorithm { return key.RSAOAEPSHA256 }
 // encrypt is RSAES-OAEP (RFC 8017, section 7.1) with SHA-256, and the associated
 // data as its label L.
 func (k rsaCipher) encrypt(dst []byte, _ io.Reader, plaintext, associated []byte) ([]byte, error) {
-	if most := k.private.Size() - 2*sha256.Size - 2; len(plaintext) > most {
-		return nil, fmt.Errorf("%w: %d bytes to encrypt, an RSA key of %d bits takes %d", keystore.ErrUnfit, len(plaintext), k.private.N.BitLen(), most)
-	}
 	body, err := guarded(k.private.Size(), func() ([]byte, error) {
 		return rsa.EncryptOAEP(sha256.New(), rand.Reader, &k.private.PublicKey, plaintext, associated)
 	})

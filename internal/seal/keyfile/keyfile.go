@@ -40,6 +40,9 @@ func (Method) Kind() string { return Kind }
 
 // Create makes no parameters; the key is the credential's.
 func (m Method) Create(ctx context.Context, _ io.Reader, cred seal.Credential) ([]byte, secret.Bytes, error) {
+	if cred.Kind == Kind && cred.Secret.Len() != seal.KeySize {
+		return nil, secret.Bytes{}, fmt.Errorf("%w: the key in a key file has %d bytes, not %d", seal.ErrUnfit, seal.KeySize, cred.Secret.Len())
+	}
 	kek, err := m.KEK(ctx, nil, cred)
 	return nil, kek, err
 }

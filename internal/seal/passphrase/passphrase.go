@@ -31,9 +31,9 @@ const (
 
 var (
 	// ErrShort: a new passphrase has fewer than MinCharacters characters.
-	ErrShort = fmt.Errorf("passphrase shorter than %d characters", MinCharacters)
+	ErrShort = fmt.Errorf("%w: passphrase shorter than %d characters", seal.ErrUnfit, MinCharacters)
 	// ErrLong: a new passphrase has more than MaxBytes bytes.
-	ErrLong = fmt.Errorf("passphrase longer than %d bytes", MaxBytes)
+	ErrLong = fmt.Errorf("%w: passphrase longer than %d bytes", seal.ErrUnfit, MaxBytes)
 )
 
 // Cost is the price of one derivation: passes over memory, and how much memory.
