@@ -66,16 +66,25 @@ func (j *Journal) Earlier(ctx context.Context, d policy.Decision, t Terms) (op O
 	if err != nil {
 		return Operation{}, false, err
 	}
+	op, found, err = j.Under(ctx, req.Actor().Name(), t.Idempotency, t.Index)
+	if found && op.content != content {
+		return Operation{}, false, ErrReused
+	}
+	return op, found, err
+}
+
+// Under finds the operation that an actor made under an idempotency key, whatever
+// it was about.
+func (j *Journal) Under(ctx context.Context, actor, idempotency string, index int) (op Operation, found bool, err error) {
+	if idempotency == "" {
+		return Operation{}, false, nil
+	}
 	where := "actor = $1 AND idem = $2 AND idx = $3 AND idem <> ''"
-	for row, err := range j.opt.Reader.Rows(ctx, operations, where, req.Actor().Name(), t.Idempotency, int64(t.Index)) {
+	for row, err := range j.opt.Reader.Rows(ctx, operations, where, actor, idempotency, int64(index)) {
 		if err != nil {
 			return Operation{}, false, err
 		}
-		op := scan(row).public()
-		if op.content != content {
-			return Operation{}, false, ErrReused
-		}
-		return op, true, nil
+		return scan(row).public(), true, nil
 	}
 	return Operation{}, false, nil
 }

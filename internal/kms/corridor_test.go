@@ -154,6 +154,7 @@ func TestDelayedRequestIsCollectedOnceAndVoidedByAnotherPolicy(t *testing.T) {
 func TestDeniedTwiceUnderOneIdempotencyKeyHarmsNobody(t *testing.T) {
 	b := newBed(t)
 	b.key("k", key.P256, key.Raw)
+	b.apply("  - {name: look, who: [service:a], keys: [k], do: [read], then: allow}\n")
 	a := b.service("a")
 	try := func() error {
 		_, err := b.kms.Sign(context.Background(), a, kms.SignRequest{Ask: kms.Ask{Idempotency: "same"}, Key: "k", Type: chain.TypeMsg, Payload: []byte("x")})

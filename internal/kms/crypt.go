@@ -115,8 +115,8 @@ func (k *KMS) replayCrypt(d policy.Decision, verb key.Verb, err error) (Crypt, e
 }
 
 func (k *KMS) toCrypt(a identity.Actor, r CryptRequest, verb key.Verb, pairs []chain.Pair) question {
-	return func(ctx context.Context, u *unsealed, _ *rules) (policy.Input, error) {
-		found, epoch, err := u.find(ctx, k.opt.Reader, r.Key)
+	return func(ctx context.Context, u *unsealed, rs *rules) (policy.Input, error) {
+		found, epoch, err := k.known(ctx, u, rs, a, verb, r.Key, r.Ask)
 		if err != nil {
 			return policy.Input{}, err
 		}

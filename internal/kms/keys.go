@@ -134,17 +134,22 @@ func free(tx *store.Tx, name string) error {
 	return fail(Conflict, "choose another name; names are never used twice", "there is a key %q already", name)
 }
 
-// Keys lists keys by id, oldest first, after the given id.
+// Keys lists keys by id, oldest first, after the given id: those that the actor,
+// who may read all of them, is not kept from by a rule that denies some.
 func (k *KMS) Keys(ctx context.Context, a identity.Actor, after string, limit int) ([]KeyView, error) {
 	u, err := k.read(ctx, a, key.Read, everything)
 	if err != nil {
 		return nil, err
 	}
+	r, err := u.governing(ctx, k)
+	if err != nil {
+		return nil, k.wrap(err)
+	}
 	if limit <= 0 || limit > pageMax {
 		limit = pageMax
 	}
 	var all []KeyView
-	for row, err := range k.opt.Reader.Rows(ctx, keyTable, "id > $1 ORDER BY id LIMIT $2", after, int64(limit)) {
+	for row, err := range k.opt.Reader.Rows(ctx, keyTable, "id > $1 ORDER BY id", after) {
 		if err != nil {
 			return nil, k.wrap(err)
 		}
@@ -152,7 +157,12 @@ func (k *KMS) Keys(ctx context.Context, a identity.Actor, after string, limit in
 		if err := scanKey(row, &found); err != nil {
 			return nil, k.wrap(err)
 		}
-		all = append(all, KeyView{Key: found})
+		if a.Kind() == identity.LocalOperator || r.policy.Reads(a.Name(), found.Name) {
+			all = append(all, KeyView{Key: found})
+		}
+		if len(all) == limit {
+			break
+		}
 	}
 	for i := range all {
 		full, _, err := u.find(ctx, k.opt.Reader, string(all[i].ID))
@@ -166,15 +176,8 @@ func (k *KMS) Keys(ctx context.Context, a identity.Actor, after string, limit in
 
 // Key shows one key by name or id.
 func (k *KMS) Key(ctx context.Context, a identity.Actor, ref string) (KeyView, error) {
-	u, err := k.unsealed()
+	found, err := k.look(ctx, a, key.Read, ref)
 	if err != nil {
-		return KeyView{}, err
-	}
-	found, _, err := u.find(ctx, k.opt.Reader, ref)
-	if err != nil {
-		return KeyView{}, k.wrap(err)
-	}
-	if _, err := k.read(ctx, a, key.Read, found.Name); err != nil {
 		return KeyView{}, err
 	}
 	return view(found), nil
@@ -265,7 +268,7 @@ func (k *KMS) change(ctx context.Context, a identity.Actor, ref string, ask Ask,
 		return KeyView{}, Answer{}, err
 	}
 	var after key.Key
-	answer, err := k.act(ctx, u, k.aboutKey(a, ref, c.verb, c.sentence, changeParameters{c.days}), ask,
+	answer, err := k.act(ctx, u, k.aboutKey(a, ref, ask, c.verb, c.sentence, changeParameters{c.days}), ask,
 		func(req policy.Request) (func(*store.Tx) error, error) {
 			before := req.Key()
 			return func(tx *store.Tx) error {
@@ -302,15 +305,16 @@ func (k *KMS) RotateKey(ctx context.Context, a identity.Actor, ref string, ask A
 	if err != nil {
 		return KeyView{}, Answer{}, err
 	}
-	found, _, err := u.find(ctx, k.opt.Reader, ref)
-	if err != nil {
-		return KeyView{}, Answer{}, k.wrap(err)
-	}
-	if found.Domain != key.Raw {
-		return KeyView{}, Answer{}, fail(Invalid, "create a new key and move the funds", "a key of domain %s cannot be rotated: its address would change", found.Domain)
+	q := k.aboutKey(a, ref, ask, key.RotateKey, "Make a new version of key %q.", changeParameters{})
+	rotatable := func(ctx context.Context, u *unsealed, r *rules) (policy.Input, error) {
+		in, err := q(ctx, u, r)
+		if err == nil && in.Key.Domain != key.Raw {
+			err = fail(Invalid, "create a new key and move the funds", "a key of domain %s cannot be rotated: its address would change", in.Key.Domain)
+		}
+		return in, err
 	}
 	var after key.Key
-	answer, err := k.act(ctx, u, k.aboutKey(a, ref, key.RotateKey, "Make a new version of key %q.", changeParameters{}), ask,
+	answer, err := k.act(ctx, u, rotatable, ask,
 		func(req policy.Request) (func(*store.Tx) error, error) {
 			after = req.Key()
 			after.Current++
@@ -347,9 +351,9 @@ func (k *KMS) RotateKey(ctx context.Context, a identity.Actor, ref string, ask A
 }
 
 // aboutKey is the question of a change to a key that exists.
-func (k *KMS) aboutKey(a identity.Actor, ref string, verb key.Verb, sentence string, parameters any) question {
-	return func(ctx context.Context, u *unsealed, _ *rules) (policy.Input, error) {
-		found, epoch, err := u.find(ctx, k.opt.Reader, ref)
+func (k *KMS) aboutKey(a identity.Actor, ref string, ask Ask, verb key.Verb, sentence string, parameters any) question {
+	return func(ctx context.Context, u *unsealed, r *rules) (policy.Input, error) {
+		found, epoch, err := k.known(ctx, u, r, a, verb, ref, ask)
 		if err != nil {
 			return policy.Input{}, err
 		}

@@ -28,6 +28,8 @@ type Ask struct {
 	ExpiresIn   int64  // ms from now after which the request is void; 0 never, or a week when it must wait
 	index       int    // within a batch
 	parent      string
+	own         bool   // goes on with a request that the actor made before
+	counted     string // under which name a refusal is counted, where it is not recorded
 }
 
 // NewKey asks for a key.

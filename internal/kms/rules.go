@@ -30,11 +30,13 @@ func policyView(s charter.Signed, p *policy.Policy) PolicyView {
 	return PolicyView{Version: s.Charter.Version, Hash: p.Hash(), Text: p.Text(), Sentences: p.Sentences()}
 }
 
-// CheckPolicy reads a draft and says what is doubtful about it. It needs no keys
-// and changes nothing.
-func (k *KMS) CheckPolicy(_ context.Context, a identity.Actor, text []byte) ([]policy.Finding, error) {
-	if !a.Valid() {
-		return nil, fail(Unauthenticated, "", "nobody asks")
+// CheckPolicy reads a draft and says what is doubtful about it. It changes
+// nothing. It is for whoever may read the policy in force: nothing of ours is in
+// the answer, but comparing hundreds of rules is work that not every token may
+// ask for, and everybody can have it done on their own machine.
+func (k *KMS) CheckPolicy(ctx context.Context, a identity.Actor, text []byte) ([]policy.Finding, error) {
+	if _, err := k.read(ctx, a, key.Read, everything); err != nil {
+		return nil, err
 	}
 	p, err := policy.Parse(text)
 	if err != nil {
@@ -43,29 +45,36 @@ func (k *KMS) CheckPolicy(_ context.Context, a identity.Actor, text []byte) ([]p
 	return p.Check(), nil
 }
 
+// applicable refuses a policy with an error among its findings.
+func applicable(p *policy.Policy) error {
+	for _, f := range p.Check() {
+		if f.Level == policy.Error {
+			return fail(Invalid, "keyward policy check shows all findings", "policy: rule %q: %s", f.Rule, f.Text)
+		}
+	}
+	return nil
+}
+
 // ApplyPolicy puts a policy in force, as the next version of the charter. What
 // was judged before is stale from that commit on.
 func (k *KMS) ApplyPolicy(ctx context.Context, a identity.Actor, text []byte, ask Ask) (PolicyView, Answer, error) {
-	findings, err := k.CheckPolicy(ctx, a, text)
-	if err != nil {
-		return PolicyView{}, Answer{}, err
-	}
-	for _, f := range findings {
-		if f.Level == policy.Error {
-			return PolicyView{}, Answer{}, fail(Invalid, "keyward policy check shows all findings", "policy: rule %q: %s", f.Rule, f.Text)
-		}
-	}
-	p, err := policy.Parse(text)
-	if err != nil {
-		return PolicyView{}, Answer{}, fail(Invalid, "", "%w", err)
-	}
 	u, err := k.unsealed()
 	if err != nil {
 		return PolicyView{}, Answer{}, err
 	}
+	if !a.Valid() {
+		return PolicyView{}, Answer{}, fail(Unauthenticated, "", "nobody asks")
+	}
+	p, err := policy.Parse(text)
+	if err != nil {
+		return PolicyView{}, Answer{}, fail(Invalid, "see docs/policy.md", "%w", err)
+	}
 	var signed charter.Signed
 	q := k.administration(a, key.ApplyPolicy, "policy", p.Text(), "Put another policy in force.")
 	answer, err := k.act(ctx, u, q, ask, func(policy.Request) (func(*store.Tx) error, error) {
+		if err := applicable(p); err != nil {
+			return nil, err
+		}
 		now, err := u.governing(ctx, k)
 		if err != nil {
 			return nil, err
@@ -175,18 +184,21 @@ func (k *KMS) RevokeService(ctx context.Context, a identity.Actor, name string, 
 	if err != nil {
 		return Answer{}, err
 	}
-	s, err := u.directory.Named(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return Answer{}, fail(NotFound, "see: keyward service list", "there is no service %q", name)
-	}
-	if err != nil {
-		return Answer{}, k.wrap(err)
-	}
-	if s.Revoked != 0 {
-		return Answer{}, fail(Conflict, "", "service %q is revoked already", name)
+	if err := key.ValidName(name); err != nil {
+		return Answer{}, fail(Invalid, "see: keyward service list", "service: %w", err)
 	}
 	q := k.administration(a, key.RevokeService, name, nil, "Revoke service \""+name+"\".")
 	return k.act(ctx, u, q, ask, func(policy.Request) (func(*store.Tx) error, error) {
+		s, err := u.directory.Named(ctx, name) // only now: which services there are is not for everybody
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, fail(NotFound, "see: keyward service list", "there is no service %q", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s.Revoked != 0 {
+			return nil, fail(Conflict, "", "service %q is revoked already", name)
+		}
 		return func(tx *store.Tx) error { return s.Revoke(tx, max(u.journal.Now(), 1)) }, nil
 	})
 }

@@ -181,11 +181,12 @@ func (k *KMS) RemoveSlot(ctx context.Context, a identity.Actor, id string, ask A
 			break
 		}
 	}
-	if _, err := seal.RemoveSlot(slots, id); err != nil {
-		return Answer{}, k.wrap(err)
-	}
 	q := k.administration(a, key.ChangeSlots, "seal", slotParameters{"remove", "", id}, fmt.Sprintf("Let slot %s unseal keyward no longer.", id))
 	return k.act(ctx, u, q, ask, func(policy.Request) (func(*store.Tx) error, error) {
+		// Only now: which slots there are is not for everybody.
+		if _, err := seal.RemoveSlot(slots, id); err != nil {
+			return nil, err
+		}
 		return func(tx *store.Tx) error {
 			tx.RaiseEpoch()
 			return tx.Delete(slotTable, id)

@@ -169,8 +169,8 @@ func reason(err error) string {
 
 // toSign is the question of a signature.
 func (k *KMS) toSign(a identity.Actor, r SignRequest) question {
-	return func(ctx context.Context, u *unsealed, _ *rules) (policy.Input, error) {
-		found, epoch, err := u.find(ctx, k.opt.Reader, r.Key)
+	return func(ctx context.Context, u *unsealed, rs *rules) (policy.Input, error) {
+		found, epoch, err := k.known(ctx, u, rs, a, key.Sign, r.Key, r.Ask)
 		if err != nil {
 			return policy.Input{}, err
 		}
@@ -228,13 +228,17 @@ func (k *KMS) decoder(d key.Domain) (chain.Decoder, error) {
 	return nil, fail(Invalid, "", "no decoder for domain %q", d)
 }
 
+// rehearsed is the name under which rehearsals are counted.
+const rehearsed = "key.sign.rehearsed"
+
 // rehearse judges a request without recording or signing anything.
 func (k *KMS) rehearse(ctx context.Context, u *unsealed, a identity.Actor, r SignRequest) (Signed, error) {
+	r.counted = rehearsed
 	d, err := k.judge(ctx, u, r.Ask, u.journal.Now(), k.toSign(a, r))
 	if err != nil {
 		return Signed{}, k.wrap(err)
 	}
-	u.journal.Count(a.Name(), a.Source(), "key.sign.rehearsed")
+	u.journal.Count(a.Name(), a.Source(), rehearsed)
 	switch d.Outcome() {
 	case policy.Allowed:
 		return signedFrom(d), nil
@@ -265,7 +269,7 @@ func (k *KMS) Collect(ctx context.Context, a identity.Actor, id string) (Signed,
 	if err != nil {
 		return Signed{}, k.wrap(err)
 	}
-	r := SignRequest{Key: string(stored.KeyID), Version: stored.KeyVersion, Type: stored.Type, Payload: stored.Payload}
+	r := SignRequest{Ask: Ask{own: true}, Key: string(stored.KeyID), Version: stored.KeyVersion, Type: stored.Type, Payload: stored.Payload}
 	if stored.Domain == key.Raw {
 		r.Algorithm = stored.Algorithm
 	}
@@ -287,15 +291,8 @@ func (k *KMS) Collect(ctx context.Context, a identity.Actor, id string) (Signed,
 
 // Verify tells whether a signature holds, with the public half alone.
 func (k *KMS) Verify(ctx context.Context, a identity.Actor, r VerifyRequest) (bool, error) {
-	u, err := k.unsealed()
+	found, err := k.look(ctx, a, key.Verify, r.Key)
 	if err != nil {
-		return false, err
-	}
-	found, _, err := u.find(ctx, k.opt.Reader, r.Key)
-	if err != nil {
-		return false, k.wrap(err)
-	}
-	if _, err := k.read(ctx, a, key.Verify, found.Name); err != nil {
 		return false, err
 	}
 	info, ok := found.Version(r.Version)

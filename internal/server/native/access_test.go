@@ -39,7 +39,7 @@ var access = map[string][3]int{
 	"POST /v1/requests/{id}/collect":      {401, 404, 404},
 	"GET /v1/policy":                      {401, 403, 200},
 	"PUT /v1/policy":                      {401, 403, 200},
-	"POST /v1/policy/check":               {401, 200, 200}, // nothing of ours is in it
+	"POST /v1/policy/check":               {401, 403, 200}, // as reading the policy: it is work
 	"POST /v1/services":                   {401, 403, 200},
 	"GET /v1/services":                    {401, 403, 200},
 	"POST /v1/services/{name}/revoke":     {401, 403, 200},
