@@ -9,48 +9,71 @@ import (
 	"keyward/internal/audit"
 	"keyward/internal/key"
 	"keyward/internal/policy"
+	"keyward/internal/store"
 )
 
-// findSlack is how much later than its id's time an operation may have been
-// recorded: as long as a request may wait, and some.
-const findSlack = 32 * 24 * time.Hour
+// Bounds of looking for an operation in the log. Its first record stands close
+// behind its id's time, and its end soon after that: a dead process leaves no
+// records between what it had begun and what recovery says of it.
+const (
+	findBefore  = int64(100)                                 // ms that the clock may have been set back meanwhile
+	findWithin  = int64(10 * time.Minute / time.Millisecond) // after the id's time: longer than a commit hangs
+	findRecords = 1 << 14                                    // looked at for the first record
+	endRecords  = 1 << 16                                    // and for the end
+	findAtOnce  = 4                                          // so many look at a time; the others wait
+)
 
 // Find returns one operation, from its row or, when it has none, from the log;
-// store.ErrNotFound when there is none.
-func (j *Journal) Find(ctx context.Context, id string) (Operation, error) {
+// store.ErrNotFound when there is none, or it is not this actor's. Without an
+// actor it may be anybody's.
+func (j *Journal) Find(ctx context.Context, id, actor string) (Operation, error) {
+	missing := fmt.Errorf("operation %q: %w", id, store.ErrNotFound)
 	row, err := j.opt.Reader.Row(ctx, operations, id)
 	if err == nil {
-		return scan(row).public(), nil
+		op := scan(row).public()
+		if actor != "" && op.Actor != actor {
+			return Operation{}, missing
+		}
+		return op, nil
 	}
 	if !isNotFound(err) {
 		return Operation{}, fmt.Errorf("operation %q: %w", id, err)
 	}
 	ms, ok := timeOf(id)
-	if !ok {
-		return Operation{}, fmt.Errorf("operation %q: %w", id, err)
+	if !ok || ms > j.Now()+findBefore {
+		return Operation{}, missing
 	}
-	from, serr := j.seek(ctx, ms-1000)
-	if serr != nil {
-		return Operation{}, serr
+	select {
+	case j.finds <- struct{}{}:
+		defer func() { <-j.finds }()
+	case <-ctx.Done():
+		return Operation{}, ctx.Err()
+	}
+	from, err := j.seek(ctx, ms-findBefore)
+	if err != nil {
+		return Operation{}, err
 	}
 	op := Operation{ID: id, Created: ms}
-	q := audit.Query{Operation: id, From: from, Until: ms + findSlack.Milliseconds(), Limit: 3}
-	for op.Ended == 0 {
-		page, serr := audit.Search(ctx, j.opt.Reader, q)
-		if serr != nil {
-			return Operation{}, serr
-		}
-		for _, f := range page.Found {
-			op.add(f.Record)
-		}
-		if q.From = page.Next; page.Next == 0 || op.State == Denied {
-			break
-		}
+	first := audit.Query{Operation: id, From: from, To: from + findRecords - 1, Until: ms + findWithin, Limit: 1}
+	if err := j.fill(ctx, &op, first); err != nil {
+		return Operation{}, err
 	}
-	if op.State == "" {
-		return Operation{}, fmt.Errorf("operation %q: %w", id, err)
+	switch {
+	case op.State == "" || actor != "" && op.Actor != actor:
+		return Operation{}, missing
+	case op.State == Begun && !j.live.has(id):
+		err = j.fill(ctx, &op, audit.Query{Operation: id, From: op.Begun + 1, To: op.Begun + endRecords, Limit: 1})
 	}
-	return op, nil
+	return op, err
+}
+
+// fill tells the operation what the records that fit a query say.
+func (j *Journal) fill(ctx context.Context, op *Operation, q audit.Query) error {
+	page, err := audit.Search(ctx, j.opt.Reader, q)
+	for _, f := range page.Found {
+		op.add(f.Record)
+	}
+	return err
 }
 
 // Earlier finds the operation that the same request was made as before, under

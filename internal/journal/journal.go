@@ -97,7 +97,8 @@ type Journal struct {
 	room   room
 	ledger ledger
 	counts counter
-	live   liveSet // begun by this process and not finished yet
+	finds  chan struct{} // who looks through the log now
+	live   liveSet       // begun by this process and not finished yet
 }
 
 // Terms is what a caller adds to a Grant.
@@ -117,6 +118,7 @@ type Terms struct {
 func Open(ctx context.Context, opt Options) (*Journal, error) {
 	j := &Journal{
 		opt: opt, queue: make(chan *entry, 4096), stop: make(chan struct{}), ended: make(chan struct{}),
+		finds: make(chan struct{}, findAtOnce),
 	}
 	j.keys.init()
 	j.live.init()

@@ -52,7 +52,7 @@ func grant(t testing.TB, d policy.Decision) approval.Grant {
 func TestBeginIsOnDiskBeforeThePermit(t *testing.T) {
 	h := journaltest.New(t)
 	p := h.Permit(newKey(t, "k"), 1, key.ECDSASHA256, message(t, "hello"))
-	op, err := h.Journal.Find(context.Background(), p.Operation())
+	op, err := h.Journal.Find(context.Background(), p.Operation(), "")
 	if err != nil || op.State != journal.Begun || op.Begun != p.Position().Sequence {
 		t.Fatalf("got %+v, %v; want a begun operation at %d", op, err, p.Position().Sequence)
 	}
@@ -171,7 +171,7 @@ func TestCrashLeavesUnknownAndResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Reopen() // without Finish: as after a crash
-	op, err := h.Journal.Find(ctx, p.Operation())
+	op, err := h.Journal.Find(ctx, p.Operation(), "")
 	if err != nil || op.State != journal.Unknown {
 		t.Fatalf("got %v %v, want state unknown", op.State, err)
 	}

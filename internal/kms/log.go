@@ -43,14 +43,18 @@ func (k *KMS) Request(ctx context.Context, a identity.Actor, id string) (journal
 	if !a.Valid() {
 		return journal.Operation{}, chain.Intent{}, fail(Unauthenticated, "", "nobody asks")
 	}
-	op, err := u.journal.Find(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && a.Kind() == identity.Program && op.Actor != a.Name() {
+	u.journal.Count(a.Name(), a.Source(), "request.show")
+	whose := ""
+	if a.Kind() == identity.Program {
+		whose = a.Name()
+	}
+	op, err := u.journal.Find(ctx, id, whose)
+	if errors.Is(err, store.ErrNotFound) {
 		return journal.Operation{}, chain.Intent{}, fail(NotFound, "see: keyward request list", "there is no request %q", id)
 	}
 	if err != nil {
 		return journal.Operation{}, chain.Intent{}, k.wrap(err)
 	}
-	u.journal.Count(a.Name(), a.Source(), "request.show")
 	stored, err := policy.ParseStored(op.Request)
 	if err != nil || stored.Domain == "" {
 		return op, chain.Intent{}, nil

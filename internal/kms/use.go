@@ -105,7 +105,7 @@ func settled(ctx context.Context, u *unsealed, op journal.Operation) journal.Ope
 			return op
 		case <-time.After(25 * time.Millisecond):
 		}
-		if now, err := u.journal.Find(ctx, op.ID); err == nil {
+		if now, err := u.journal.Find(ctx, op.ID, ""); err == nil {
 			op = now
 		}
 	}
@@ -258,8 +258,8 @@ func (k *KMS) Collect(ctx context.Context, a identity.Actor, id string) (Signed,
 	if !a.Valid() {
 		return Signed{}, fail(Unauthenticated, "", "nobody asks")
 	}
-	op, err := u.journal.Find(ctx, id)
-	if err != nil || op.Actor != a.Name() {
+	op, err := u.journal.Find(ctx, id, a.Name())
+	if err != nil {
 		return Signed{}, fail(NotFound, "only who asked can collect", "there is no request %q of yours", id)
 	}
 	stored, err := policy.ParseStored(op.Request)
