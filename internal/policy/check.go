@@ -44,6 +44,7 @@ func (p *Policy) Check() []Finding {
 			c.votes(r, r.windows[i].over)
 		}
 		c.feeGap(r)
+		c.anyToken(r)
 	}
 	c.pairs()
 	c.whole()
@@ -185,6 +186,22 @@ func (c *checker) feeGap(r *rule) {
 	}
 	if !slices.ContainsFunc(c.p.rules, pays) {
 		c.say(Warning, r, "covers amounts of %s, and no rule covers the network fee beside them: add fee: {asset: …, max: …}", r.amount.asset.name)
+	}
+}
+
+// anyToken finds rules that say where value may go and never how much of what: a
+// destination without an amount lets every asset of the key go there, all of it.
+func (c *checker) anyToken(r *rule) {
+	if r.deny || r.need != nil || r.amount != nil || r.grants&valueVerbs == 0 {
+		return
+	}
+	if r.to != nil {
+		c.say(Warning, r, "covers every transfer to its destinations, of any token and any amount, and any allowance to them as spenders: add an amount")
+		return
+	}
+	for i := range r.windows {
+		c.say(Warning, r, "its window bounds %s alone, and every other asset passes without a bound: add an amount of %s",
+			r.windows[i].asset.name, r.windows[i].asset.name)
 	}
 }
 

@@ -93,6 +93,15 @@ func TestCheckFinds(t *testing.T) {
 		"a fee that nothing covers": {
 			"  - {name: r, who: [operator], keys: [hot], do: [sign-transaction], amount: {asset: USDC, max: 5}, then: allow}\n",
 			"warning r: covers amounts of USDC, and no rule covers the network fee beside them"},
+		"a destination without an amount": {
+			"  - {name: r, who: [service:x], keys: [hot], do: [sign-transaction], to: [book:exchanges], then: allow}\n",
+			"warning r: covers every transfer to its destinations, of any token and any amount"},
+		"a destination with a window alone": {
+			"  - {name: r, who: [service:x], keys: [hot], do: [use], to: [book:exchanges], window: {asset: ETH, per: 1d, max: 1}, then: allow}\n",
+			"warning r: covers every transfer to its destinations"},
+		"a window without an amount": {
+			"  - {name: r, who: [service:x], keys: [hot], do: [sign-transaction], window: {asset: ETH, per: 1d, max: 1}, then: allow}\n",
+			"warning r: its window bounds ETH alone, and every other asset passes without a bound"},
 		"a verb without an amount": {
 			"  - {name: r, who: [operator], keys: [hot], do: [sign-transaction, encrypt], amount: {asset: ETH, max: 5}, then: allow}\n",
 			"warning r: encrypt never has an amount"},
