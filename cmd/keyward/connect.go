@@ -33,6 +33,11 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 			hint: "give the file that keyward service create -o made",
 		}
 	}
+	if a.tokenFile != "" {
+		if err := guardFile(a.tokenFile, toUse); err != nil {
+			return nil, err
+		}
+	}
 	c, err := client.New(o)
 	if err != nil {
 		return nil, &failure{

@@ -46,6 +46,12 @@ func (a *app) build(ctx context.Context, source, listen string) (*house, error) 
 	if err != nil {
 		return nil, err
 	}
+	if !exists(filepath.Join(dir, "keyward.db")) {
+		return nil, noInstallation(dir)
+	}
+	if err := guard(dir); err != nil {
+		return nil, err
+	}
 	c, err := readConfig(dir)
 	if err != nil {
 		return nil, err

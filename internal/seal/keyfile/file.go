@@ -55,7 +55,7 @@ func Read(path, dataDir string) (seal.Credential, error) {
 		return seal.Credential{}, fmt.Errorf("%s: %w", path, ErrMalformed)
 	}
 	if exposed(info) {
-		return seal.Credential{}, fmt.Errorf("%s: mode %#o, want 0600: %w", path, info.Mode().Perm(), ErrExposed)
+		return seal.Credential{}, fmt.Errorf("%s: mode %#o, want 0600: %w: run chmod go-rwx %s", path, info.Mode().Perm(), ErrExposed, path)
 	}
 	file, err := secret.Read(f, fileSize)
 	if errors.Is(err, secret.ErrTooLong) {

@@ -121,7 +121,7 @@ func syncDirectory(path string) error {
 // private refuses what others than its owner may read or write.
 func private(path string, info fs.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s is open to others (mode %04o): run chmod go-rwx on it", path, mode)
+		return fmt.Errorf("%s is open to others (mode %04o): run chmod go-rwx %s", path, mode, path)
 	}
 	return nil
 }
