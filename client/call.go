@@ -87,8 +87,23 @@ func (c *Client) raw(ctx context.Context, path string) ([]byte, error) {
 	return c.attempt(ctx, call{method: http.MethodGet, path: path})
 }
 
+// named refuses a path with a name in it that is empty or a step in the path: on
+// the way it would be cleaned into another path, and nothing answers there.
+func named(path string) error {
+	path, _, _ = strings.Cut(path, "?")
+	for _, part := range strings.Split(strings.TrimPrefix(path, "/"), "/") {
+		if part == "" || part == "." || part == ".." {
+			return &Error{Kind: api.Invalid, Message: fmt.Sprintf("name %q: want at least a letter or a digit", part), Hint: "names are of a-z 0-9 . _ -"}
+		}
+	}
+	return nil
+}
+
 // attempt asks, and asks again where that is safe and may help.
 func (c *Client) attempt(ctx context.Context, k call) ([]byte, error) {
+	if err := named(k.path); err != nil {
+		return nil, err
+	}
 	pause := 100 * time.Millisecond
 	for n := 1; ; n++ {
 		body, err := c.round(ctx, k)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -73,7 +75,12 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print one JSON object")
 	f.BoolVar(&a.quiet, "quiet", false, "print results alone")
 	root.SetVersionTemplate("keyward {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if said, _, found := strings.Cut(err.Error(), ": strconv."); found {
+			err = errors.New(said + ": want a whole number")
+		}
+		return usage(cmd, err)
+	})
 	root.AddGroup(
 		&cobra.Group{ID: "start", Title: "Start:"}, &cobra.Group{ID: "keys", Title: "Keys:"}, &cobra.Group{ID: "use", Title: "Use:"},
 		&cobra.Group{ID: "govern", Title: "Govern:"}, &cobra.Group{ID: "log", Title: "Log:"},

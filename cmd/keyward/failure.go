@@ -49,6 +49,7 @@ func usage(cmd *cobra.Command, err error) error {
 var codes = map[string]int{
 	"unauthenticated": exitUnauthenticated, "denied": exitDenied, "waiting": exitWaiting, "unverified": exitUnverified,
 	"sealed": exitUnreachable, "unreachable": exitUnreachable, "usage": exitUsage,
+	"invalid": exitUsage, // whoever found it, this program or the server
 }
 
 // report prints an error as people or programs read it, and returns the exit

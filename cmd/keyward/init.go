@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,9 @@ weakest: whoever can read the file and the database has every key) or by a passp
 			}
 			if sealKind != keyfile.Kind && keyFile != "" || sealKind != passphrase.Kind && passphraseFile != "" {
 				return usage(cmd, fmt.Errorf("--key-file goes with --seal keyfile, --passphrase-file with --seal passphrase"))
+			}
+			if _, _, err := net.SplitHostPort(listen); err != nil && listen != "none" {
+				return usage(cmd, fmt.Errorf("--listen %q: want HOST:PORT or none", listen))
 			}
 			if dry, err := a.dry("make an installation in %s, sealed by a %s", a.absDir(), sealKind); dry || err != nil {
 				return err

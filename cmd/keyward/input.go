@@ -36,12 +36,23 @@ func (a *app) read(name string) ([]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(r, payloadMax+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, unreadable(name, err)
 	}
 	if len(b) > payloadMax {
-		return nil, fmt.Errorf("%s: more than %d bytes", name, payloadMax)
+		return nil, &failure{
+			code: exitUsage, kind: string(api.Invalid), message: fmt.Sprintf("%s has more than %d bytes", name, payloadMax),
+			hint: "larger data is encrypted with a data key (keyward datakey), or signed by its digest",
+		}
 	}
 	return b, nil
+}
+
+// unreadable puts into words why a file gave nothing.
+func unreadable(name string, err error) error {
+	if info, lost := os.Stat(name); lost == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory, not a file", name)
+	}
+	return fmt.Errorf("read %s: %w", name, err)
 }
 
 // output is where a result goes: a new file, or stdout.
@@ -104,14 +115,23 @@ func (a *app) passphraseFrom(file, prompt string) (secret.Bytes, error) {
 	}
 	defer f.Close()
 	b, err := secret.Read(f, passphraseMax)
+	if errors.Is(err, secret.ErrTooLong) {
+		return secret.Bytes{}, &failure{
+			code: exitUsage, kind: string(api.Invalid), message: fmt.Sprintf("passphrase file %s has more than %d bytes", file, passphraseMax),
+			hint: "give the file that holds the passphrase and nothing else",
+		}
+	}
 	if err != nil {
-		return secret.Bytes{}, fmt.Errorf("passphrase file %s: %w", file, err)
+		return secret.Bytes{}, unreadable(file, err)
 	}
 	defer b.Destroy()
 	view := b.View()
 	n := len(view)
 	for n > 0 && (view[n-1] == '\n' || view[n-1] == '\r') {
 		n--
+	}
+	if n == 0 {
+		return secret.Bytes{}, &failure{code: exitUsage, kind: string(api.Invalid), message: fmt.Sprintf("passphrase file %s is empty", file)}
 	}
 	trimmed := secret.New(n)
 	copy(trimmed.View(), view[:n])
@@ -140,7 +160,7 @@ func (a *app) newPassphrase(file string) (secret.Bytes, error) {
 	first, err := a.passphraseFrom(file, "new passphrase: ")
 	if err == nil && utf8.RuneCount(first.View()) < passphrase.MinCharacters {
 		first.Destroy()
-		err = &failure{code: exitFailed, kind: string(api.Invalid), message: passphrase.ErrShort.Error(), hint: "take several words that nobody would put together"}
+		err = &failure{code: exitUsage, kind: string(api.Invalid), message: passphrase.ErrShort.Error(), hint: "take several words that nobody would put together"}
 	}
 	if err != nil || file != "" {
 		return first, err

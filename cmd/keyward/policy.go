@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ func (a *app) policyCheck() *cobra.Command {
 			}
 			p, err := policy.Parse(text)
 			if err != nil {
-				return &failure{code: exitFailed, kind: "invalid", message: err.Error(), hint: "see docs/policy.md"}
+				return &failure{code: exitUsage, kind: "invalid", message: err.Error(), hint: "see docs/policy.md"}
 			}
 			out := api.PolicyFindings{Findings: []api.Finding{}}
 			bad := 0
@@ -63,7 +64,7 @@ func (a *app) policyCheck() *cobra.Command {
 			if err != nil || bad == 0 {
 				return err
 			}
-			return &failure{code: exitFailed, kind: "invalid", message: fmt.Sprintf("%s would not be applied", args[0])}
+			return &failure{code: exitUsage, kind: "invalid", message: fmt.Sprintf("%s would not be applied", args[0])}
 		},
 	}
 }
@@ -76,10 +77,17 @@ func (a *app) policyApply() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(text) == 0 {
+				return &failure{code: exitUsage, kind: "invalid", message: args[0] + " is empty", hint: "see docs/policy.md"}
+			}
 			if a.dryRun {
 				return ask(a, cmd.Context(), func(c *client.Client) (api.PolicyFindings, error) {
 					return c.CheckPolicy(cmd.Context(), api.CheckPolicy{Text: string(text)})
 				}, func(p *printer, f api.PolicyFindings) {
+					if slices.ContainsFunc(f.Findings, func(f api.Finding) bool { return f.Level == string(policy.Error) }) {
+						p.line("would NOT be put in force: keyward policy check shows its errors")
+						return
+					}
 					p.line("would be put in force, with %s (nothing was changed)", plural(len(f.Findings), "finding"))
 				})
 			}

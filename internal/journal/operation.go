@@ -22,6 +22,15 @@ const (
 	Expired State = "expired"
 )
 
+// Known is false for a word that is no state.
+func (s State) Known() bool {
+	switch s {
+	case Waiting, Begun, Done, Failed, Unknown, Denied, Expired:
+		return true
+	}
+	return false
+}
+
 func stateOf(ph phase) State {
 	switch ph {
 	case phaseWaiting:

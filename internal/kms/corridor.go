@@ -314,7 +314,7 @@ var kinds = []kindRow{
 	{keystore.ErrUnfit, Invalid, "", "see what the key is for: keyward key show"},
 	{keystore.ErrCheck, Failed, "", "a machine that computes wrongly must not sign: check its memory and processor"},
 	{seal.ErrWrongCredential, Unverified, "", "try again; each attempt costs the full derivation"},
-	{seal.ErrNoSlot, Invalid, "", "see: keyward seal slot list"},
+	{seal.ErrNoSlot, NotFound, "", "see: keyward seal slot list"},
 	{seal.ErrLastSlot, Conflict, "", "add another slot first"},
 	{seal.ErrRotating, Busy, "the root key is being replaced", "try again"},
 	{seal.ErrDamaged, Unready, "", "restore a backup: what locks the root key was changed from outside"},

@@ -23,7 +23,7 @@ func (k *KMS) known(ctx context.Context, u *unsealed, r *rules, a identity.Actor
 	}
 	if _, err := key.ParseID(ref); err != nil {
 		if err := key.ValidName(ref); err != nil {
-			return key.Key{}, 0, fail(Invalid, "", "key: %w", err)
+			return key.Key{}, 0, fail(Invalid, "see: keyward key list", "key: %w", err)
 		}
 		if !knows(r, a, ref) && !k.askedBefore(ctx, u, a, ref, ask) {
 			return key.Key{}, 0, k.unknowing(ctx, u, r, a, verb, ref, ask)

@@ -22,6 +22,9 @@ func (k *KMS) Requests(ctx context.Context, a identity.Actor, state journal.Stat
 	if !a.Valid() {
 		return nil, fail(Unauthenticated, "", "nobody asks")
 	}
+	if state != "" && !state.Known() {
+		return nil, fail(Invalid, "use waiting, begun, done, failed, unknown, denied or expired", "there is no state %q of a request", state)
+	}
 	if limit <= 0 || limit > pageMax {
 		limit = 100
 	}
