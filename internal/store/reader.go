@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
 )
 
 // Reader reads. It is safe for concurrent use, and never waits for the Writer.
@@ -15,6 +16,8 @@ import (
 type Reader struct {
 	pool *pool
 	keys *keyring
+
+	verifying sync.Mutex // one VerifyAll at a time: each reads all there is
 }
 
 // do lends f a session. A session in which the database failed is not lent
@@ -181,11 +184,14 @@ var snapshot = driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelRepeat
 // VerifyAll has the engine see to schema and indexes, then reads every row of
 // the tables in one snapshot, verifies each, and compares each summed table with
 // its sum in the head row. The first thing that does not fit is the error,
-// ErrTampered, and a *TamperError where a row or table is meant.
+// ErrTampered, and a *TamperError where a row or table is meant. A second call
+// waits for the first.
 func (r *Reader) VerifyAll(ctx context.Context, tables []Table) error {
 	if r.keys.locked() {
 		return ErrLocked
 	}
+	r.verifying.Lock()
+	defer r.verifying.Unlock()
 	if err := r.pool.engine.Intact(ctx); err != nil {
 		return err
 	}

@@ -82,6 +82,11 @@ type Engine interface {
 	// migrations, and indexes that do not agree with their tables: rows may be
 	// genuine, and still not be what a statement finds.
 	Intact(ctx context.Context) error
+	// Version is a query for one value that stays the same on one writing
+	// connection, whatever that connection does, until any other connection has
+	// committed; on another connection it means something else. It is "" where
+	// several nodes write one database by right: there it would tell nothing.
+	Version() string
 	// Reopen makes the engine usable after FaultBroken. It trusts no handle
 	// opened before, and when it returns nil, whatever the database shows is
 	// on disk.

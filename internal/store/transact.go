@@ -70,7 +70,7 @@ func (w *Writer) transact(ctx context.Context, b body) (again bool, err error) {
 		w.drop()
 		return w.judgeCommit(err)
 	}
-	w.last = written
+	w.last, w.watch.why = written, ""
 	return false, nil
 }
 
@@ -186,7 +186,7 @@ func (w *Writer) unborn(ctx context.Context, s *session) error {
 
 // change runs f on the locked head row and writes the new one.
 func (w *Writer) change(ctx context.Context, s *session, h *headRow, query string, group [16]byte, f func(*Tx) error) (written *headRow, seen, cause error) {
-	t := &Tx{ctx: ctx, session: s, keys: w.keys, engine: w.engine, group: group, head: *h}
+	t := &Tx{ctx: ctx, session: s, keys: w.keys, engine: w.engine, group: group, head: *h, verified: w.watch.why}
 	t.head.sums = append(sums(nil), h.sums...)
 	defer func() { t.done = true }()
 	if err := f(t); err != nil {

@@ -20,6 +20,8 @@ type Tx struct {
 	group   [16]byte
 	head    headRow
 
+	verified string // why; see Verified
+
 	written any // head.Sequence as an argument, boxed once
 	at      uint64
 	failed  error // of the first statement that failed, as the caller saw it

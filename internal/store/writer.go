@@ -17,6 +17,7 @@ type Writer struct {
 	mu      sync.Mutex
 	session *session // nil until needed, and after a failure
 	last    *headRow // as this process wrote or verified it last
+	watch   watch
 	broken  bool
 	closed  bool
 }
@@ -29,7 +30,9 @@ type Writer struct {
 // ErrFull, ErrBusy and ErrConflict leave nothing behind. ErrUnknownCommit means
 // that the outcome must be asked for with Happened, for which f must write the
 // log row with this group id; together with ErrBroken only after Reopen. Once f
-// runs, ctx no longer counts: nobody's deadline cuts through a group.
+// runs, ctx no longer counts: nobody's deadline cuts through a group. After
+// Verify a commit also fails with ErrTampered, before f runs, when somebody else
+// wrote and the rows are no longer right.
 func (w *Writer) Commit(ctx context.Context, group [16]byte, f func(*Tx) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -38,6 +41,9 @@ func (w *Writer) Commit(ctx context.Context, group [16]byte, f func(*Tx) error) 
 	}
 	return w.run(ctx, func(ctx context.Context, s *session) (*headRow, error, error) {
 		h, err := w.lockHead(ctx, s)
+		if err == nil {
+			err = w.look(ctx, s)
+		}
 		if err != nil {
 			return nil, err, err
 		}
@@ -93,10 +99,12 @@ func (w *Writer) Unlock(ctx context.Context, key []byte) error {
 }
 
 // Lock wipes the row key, after the commit that may be running. From then on
-// Commit and every authenticated read fail with ErrLocked.
+// Commit and every authenticated read fail with ErrLocked. Nothing is watched
+// any more.
 func (w *Writer) Lock() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.watch = watch{}
 	w.keys.set(nil)
 }
 
@@ -180,5 +188,6 @@ func (w *Writer) drop() {
 	if w.session != nil {
 		w.session.close()
 		w.session = nil
+		w.watch.version = nil // another connection counts anew
 	}
 }

@@ -37,6 +37,7 @@ func Run(t *testing.T, open Opener) {
 		{"Faults", faults},
 		{"Concurrency", concurrency},
 		{"Attacks", attacks},
+		{"Watch", watch},
 		{"Kill", kill},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open) })
