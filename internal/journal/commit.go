@@ -305,8 +305,27 @@ type written struct {
 	epoch    uint64
 }
 
+// suspicious sees to what was read of rows that somebody else has written since:
+// they were verified as they are now, but whoever judged or remembered may have
+// read them before. A raised epoch makes all of that stale, and the log says why.
+func (j *Journal) suspicious(tx *store.Tx, group []*entry) []*entry {
+	why := tx.Verified()
+	if why == "" {
+		return group
+	}
+	if j.opt.Log != nil {
+		j.opt.Log.Warn(why + "; every row that decisions rest on was verified")
+	}
+	tx.RaiseEpoch()
+	note := &entry{phase: phaseNoted, record: Notice{
+		Actor: "keyward", Action: "database.verify", Outcome: "done", Detail: why + "; every row that decisions rest on was verified",
+	}.record()}
+	return append([]*entry{note}, group...)
+}
+
 // write admits the entries one by one and writes what was admitted.
 func (j *Journal) write(tx *store.Tx, id [16]byte, group []*entry, w *written) error {
+	group = j.suspicious(tx, group)
 	head := tx.Head()
 	now, late := j.time(head.Time)
 	head.Time = now

@@ -87,6 +87,7 @@ type Journal struct {
 	inflight atomic.Int64          // permits issued or asked for and not finished yet
 	broken   atomic.Pointer[error] // until the repair is done
 	failed   atomic.Pointer[error] // what the newest commit failed with
+	tampered atomic.Pointer[error] // what a commit found; there is none after it
 	lastTime atomic.Int64          // log time of the newest commit, ms
 	epoch    atomic.Uint64
 	position atomic.Pointer[audit.Position]
@@ -239,8 +240,18 @@ func (j *Journal) Epoch() uint64 { return j.epoch.Load() }
 // Position is the newest committed record of this node.
 func (j *Journal) Position() audit.Position { return *j.position.Load() }
 
-// Ready is nil while uses can be written down: nothing is under repair, the
-// newest commit did not fail, and there is room.
+// Tampered is the ErrTampered that a commit failed with, nil while none did. The
+// journal writes nothing any more: what it holds in memory may rest on rows that
+// were put there by somebody else.
+func (j *Journal) Tampered() error {
+	if err := j.tampered.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Ready is nil while uses can be written down: nothing was tampered with or is
+// under repair, the newest commit did not fail, and there is room.
 func (j *Journal) Ready() error {
 	if err := j.sound(); err != nil {
 		return err
@@ -254,8 +265,11 @@ func (j *Journal) Ready() error {
 	return nil
 }
 
-// sound is nil unless the store must be opened anew.
+// sound is nil unless rows were tampered with, or the store must be opened anew.
 func (j *Journal) sound() error {
+	if err := j.Tampered(); err != nil {
+		return err
+	}
 	if err := j.broken.Load(); err != nil {
 		return *err
 	}

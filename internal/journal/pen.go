@@ -18,6 +18,10 @@ func Hold(w *store.Writer) Pen { return Pen{w} }
 // store.Writer.Unlock.
 func (p Pen) Unlock(ctx context.Context, rowKey []byte) error { return p.w.Unlock(ctx, rowKey) }
 
+// Verify verifies the rows of these tables and has every later commit look
+// whether anybody else wrote; see store.Writer.Verify.
+func (p Pen) Verify(ctx context.Context, tables []store.Table) error { return p.w.Verify(ctx, tables) }
+
 // Lock wipes the row key; every commit and verified read fails from then on.
 func (p Pen) Lock() { p.w.Lock() }
 

@@ -124,6 +124,9 @@ func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
 // repair. Nothing was released: no permit of this group exists.
 func (j *Journal) fault(ctx context.Context, id [16]byte, err error) error {
 	switch {
+	case isTampered(err):
+		j.distrust(err)
+		return err
 	case errors.Is(err, ErrUnready):
 		return err
 	case errors.Is(err, store.ErrBroken), errors.Is(err, store.ErrUnknownCommit):
@@ -139,6 +142,13 @@ func (j *Journal) fault(ctx context.Context, id [16]byte, err error) error {
 	}
 }
 
+// distrust is the end: rows were changed, and what memory holds may rest on them.
+func (j *Journal) distrust(err error) {
+	if j.tampered.CompareAndSwap(nil, &err) && j.opt.Log != nil {
+		j.opt.Log.Error("the database was changed: nothing is done any more until keyward is unsealed anew", "error", err)
+	}
+}
+
 // repair opens the store anew, never trusting a handle whose sync failed, and
 // looks the lost commit up by its group id. Until it is done the node is unready.
 func (j *Journal) repair(ctx context.Context, id [16]byte) {
@@ -147,6 +157,10 @@ func (j *Journal) repair(ctx context.Context, id [16]byte) {
 		err := j.reopen(ctx, id)
 		if err == nil {
 			j.broken.Store(nil)
+			return
+		}
+		if isTampered(err) { // no repair mends that
+			j.distrust(err)
 			return
 		}
 		if j.opt.Log != nil {

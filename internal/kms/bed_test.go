@@ -155,12 +155,13 @@ func (b *bed) must(err error) {
 	}
 }
 
-// sql changes the closed database, as whoever has its file can.
+// sql changes the database, closed or not, as whoever has its file can.
 func (b *bed) sql(statements ...string) {
 	b.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(b.dir, sqlite.File))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, sqlite.File)+"?_busy_timeout=5000")
 	b.must(err)
 	defer db.Close()
+	db.SetMaxOpenConns(1) // ATTACH is of one connection
 	for _, s := range statements {
 		result, err := db.Exec(s)
 		if err != nil {

@@ -97,7 +97,8 @@ func New(opt Options) *KMS {
 }
 
 // Unseal opens the root key with a credential, verifies every row that decisions
-// rest on, and makes the node ready. It returns Unverified for a wrong
+// rest on, has every later commit look whether somebody else wrote since (journal
+// and store), and makes the node ready. It returns Unverified for a wrong
 // credential, and refuses to work on a database that was changed from outside.
 func (k *KMS) Unseal(ctx context.Context, a identity.Actor, cred seal.Credential) error {
 	k.mu.Lock()
@@ -181,7 +182,7 @@ func (k *KMS) open(ctx context.Context, root *seal.Root) (_ *unsealed, err error
 	if err := k.opt.Pen.Unlock(ctx, rowKey.View()); err != nil {
 		return nil, err
 	}
-	if err := k.opt.Reader.VerifyAll(ctx, tables()); err != nil {
+	if err := k.opt.Pen.Verify(ctx, tables()); err != nil {
 		return nil, err
 	}
 	if err := u.takeSystemKeys(ctx, k); err != nil {
@@ -290,7 +291,12 @@ func (k *KMS) Seal(ctx context.Context, a identity.Actor) error {
 	// Sealing is a tightening: the local operator, and whoever the policy names,
 	// may always do it.
 	in := k.administration(a, key.Seal, "keyward", nil, "Seal keyward: wipe every key from memory until somebody unseals it.")
-	if _, err := k.act(ctx, u, in, Ask{}, nil); err != nil {
+	_, err := k.act(ctx, u, in, Ask{}, nil)
+	if errors.Is(err, store.ErrTampered) && a.Kind() == identity.LocalOperator {
+		k.told("sealed without a record: the database was changed", err)
+		err = nil // there is no log any more that a record of it would make better
+	}
+	if err != nil {
 		return err
 	}
 	k.Close()
@@ -356,6 +362,9 @@ func (k *KMS) unsealed() (*unsealed, error) {
 	}
 	if t := u.tampered.Load(); t != nil {
 		return nil, t
+	}
+	if err := u.journal.Tampered(); err != nil {
+		return nil, k.wrap(err)
 	}
 	return u, nil
 }

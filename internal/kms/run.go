@@ -71,10 +71,10 @@ func (k *KMS) told(what string, err error) {
 	}
 }
 
-// VerifyRows reads every row that decisions rest on, as Unseal does. A genuine
-// row that was deleted or put back while keyward ran is found only by this. From
-// then on nothing is served until somebody unseals anew, which fails as long as
-// the rows are wrong.
+// VerifyRows reads every row that decisions rest on, as Unseal does. The journal
+// looks before each commit whether anybody else committed; this finds who wrote
+// into the file itself, past SQLite and its locks. From then on nothing is served
+// until somebody unseals anew, which fails as long as the rows are wrong.
 func (k *KMS) VerifyRows(ctx context.Context) error {
 	u := k.state.Load()
 	if u == nil {

@@ -129,8 +129,8 @@ func TestRowsPutBackAreRefused(t *testing.T) {
 	}
 }
 
-// The file is changed while keyward serves. What it reads is verified one by
-// one; what is missing or put back is found by the next look at all rows.
+// The file is changed while keyward serves, and the look that time brings finds
+// it; what a commit finds is in watch_test.go.
 func TestRowsChangedWhileServingStopIt(t *testing.T) {
 	b := used(t)
 	ctx := context.Background()
