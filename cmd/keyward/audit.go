@@ -169,6 +169,11 @@ func (a *app) verifyLog(ctx context.Context, logKey, since string) (err error) {
 		}
 		// Every committed record shall be under a signature before it is checked.
 		fresh, err := c.AuditCheckpoint(ctx)
+		if client.KindOf(err) == api.Unready { // the server found out by itself
+			f := a.failed(err)
+			f.code = exitUnverified
+			return f
+		}
 		if err != nil {
 			return err
 		}

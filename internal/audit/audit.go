@@ -21,6 +21,7 @@ import (
 
 // Sentinels of this package. What is wrong with the log itself is a *Fault.
 var (
+	ErrDamaged      = errors.New("the log was changed") // what every *Fault is
 	ErrFork         = errors.New("the log contradicts its signed checkpoint")
 	ErrLocked       = errors.New("the log's key is locked")
 	ErrNoCheckpoint = errors.New("no checkpoint was signed yet")
@@ -42,6 +43,9 @@ type Fault struct {
 }
 
 func (f *Fault) Error() string { return f.What }
+
+// Is makes every Fault an ErrDamaged.
+func (f *Fault) Is(target error) bool { return target == ErrDamaged }
 
 func fault(sequence uint64, format string, args ...any) *Fault {
 	return &Fault{sequence, fmt.Sprintf(format, args...)}

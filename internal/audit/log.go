@@ -37,7 +37,8 @@ type Log struct {
 	key   *LogKey       // nil while locked
 	edge  edge
 	chain chain
-	stuck error // what only a look by a person can mend
+
+	damage atomic.Pointer[error] // what only a look by a person can mend
 }
 
 // Open reads what derived state remembers; what is missing or damaged is made
@@ -212,14 +213,11 @@ func (l *Log) CheckpointNow(ctx context.Context) (c Checkpoint, err error) {
 		if l.key == nil {
 			return ErrLocked
 		}
-		if l.stuck != nil {
-			return l.stuck
+		if err := l.Damage(); err != nil {
+			return err
 		}
 		err := l.follow(ctx)
-		var f *Fault
-		if errors.As(err, &f) || errors.Is(err, ErrFork) {
-			l.stuck = err
-		}
+		l.judge(err)
 		if err == nil {
 			c = *l.newest.Load()
 		}
@@ -229,6 +227,49 @@ func (l *Log) CheckpointNow(ctx context.Context) (c Checkpoint, err error) {
 		l.trouble.Store(&err)
 	}
 	return c, err
+}
+
+// judge remembers an error that says that the log was changed.
+func (l *Log) judge(err error) {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrFork) {
+		l.damage.CompareAndSwap(nil, &err)
+	}
+}
+
+// Damage is the *Fault or ErrFork that was found in the log; nil while none was.
+// It stays until the Log is opened again.
+func (l *Log) Damage() error {
+	if err := l.damage.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Inspect reads every record that is committed and makes sure that each follows
+// the one before, up to the running hash in the head row. Following the log sees
+// only what is new; this finds what was changed or taken away behind it. What it
+// finds it returns, and from then on is Damage.
+func (l *Log) Inspect(ctx context.Context) error {
+	head, err := l.reader.Head(ctx)
+	if err != nil {
+		return err
+	}
+	c := chainFrom(1)
+	for e, err := range Records(ctx, l.reader, 1, head.Sequence) {
+		if err == nil {
+			_, err = c.next(e)
+		}
+		if err != nil {
+			l.judge(err)
+			return err
+		}
+	}
+	if head.Sequence > 0 && c.at.Hash != head.Hash {
+		err := fault(head.Sequence, "after record %d the running hash is not that of the log's head: the record was changed", head.Sequence)
+		l.judge(err)
+		return err
+	}
+	return nil
 }
 
 // Err is why the log got no checkpoint when one was last due; nil when it did.

@@ -46,5 +46,8 @@ func (s *stored) Records(ctx context.Context, from uint64) ([]Entry, error) {
 
 func (s *stored) Head(ctx context.Context) (Position, error) {
 	h, err := s.reader.Head(ctx)
+	if errors.Is(err, store.ErrUninitialized) {
+		err = fault(0, `table "head": row "1" was removed: nothing says any more where the log ends`)
+	}
 	return Position{h.Sequence, h.Hash}, err
 }

@@ -316,6 +316,7 @@ func (j *Journal) suspicious(tx *store.Tx, group []*entry) []*entry {
 	if j.opt.Log != nil {
 		j.opt.Log.Warn(why + "; every row that decisions rest on was verified")
 	}
+	j.looks.Add(1)
 	tx.RaiseEpoch()
 	note := &entry{phase: phaseNoted, record: Notice{
 		Actor: "keyward", Action: "database.verify", Outcome: "done", Detail: why + "; every row that decisions rest on was verified",

@@ -87,6 +87,7 @@ type Journal struct {
 	inflight atomic.Int64          // permits issued or asked for and not finished yet
 	broken   atomic.Pointer[error] // until the repair is done
 	failed   atomic.Pointer[error] // what the newest commit failed with
+	looks    atomic.Uint64
 	tampered atomic.Pointer[error] // what a commit found; there is none after it
 	lastTime atomic.Int64          // log time of the newest commit, ms
 	epoch    atomic.Uint64
@@ -249,6 +250,9 @@ func (j *Journal) Tampered() error {
 	}
 	return nil
 }
+
+// Looks is how often all rows were verified because somebody else had written.
+func (j *Journal) Looks() uint64 { return j.looks.Load() }
 
 // Ready is nil while uses can be written down: nothing was tampered with or is
 // under repair, the newest commit did not fail, and there is room.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"keyward/internal/approval"
+	"keyward/internal/audit"
 	"keyward/internal/chain"
 	"keyward/internal/charter"
 	"keyward/internal/identity"
@@ -35,6 +36,9 @@ func walk[T any](ctx context.Context, k *KMS, u *unsealed, ask Ask, waiting stri
 	var none T
 	if err := ask.check(); err != nil {
 		return none, policy.Decision{}, err
+	}
+	if err := u.log.Damage(); err != nil {
+		return none, policy.Decision{}, err // what is recorded there proves nothing
 	}
 	created := u.journal.Now()
 	for range staleMax {
@@ -304,6 +308,9 @@ var kinds = []kindRow{
 	{journal.ErrStopped, Sealed, "keyward is sealed", "keyward unseal"},
 	{store.ErrLocked, Sealed, "keyward is sealed", "keyward unseal"},
 	{store.ErrTampered, Unready, "", "restore a backup, or find out who changed the database; keyward does not sign on changed rows"},
+	{audit.ErrDamaged, Unready, "", damagedLog},
+	{audit.ErrFork, Unready, "", damagedLog},
+	{store.ErrUninitialized, Unready, "", "restore a backup, or make an installation: keyward init"},
 	{journal.ErrNoRoom, Unready, diskFull, "make space; keyward goes on by itself"},
 	{store.ErrFull, Unready, diskFull, "make space; keyward goes on by itself"},
 	{journal.ErrClock, Unready, "", "if that is right: keyward clock accept; else set the clock right, and keyward goes on by itself"},
@@ -326,6 +333,8 @@ var kinds = []kindRow{
 	{identity.ErrUnauthenticated, Unauthenticated, "", "give a valid token with --token-file"},
 	{charter.ErrInvalid, Unready, "", "restore a backup: what governs this installation was changed from outside"},
 }
+
+const damagedLog = "keep a copy of the data directory, run keyward audit verify, restore a backup, and find out who could write there"
 
 func (row kindRow) message(err error) string {
 	if row.text != "" {

@@ -126,11 +126,11 @@ func (k *KMS) AuditCheckpoint(ctx context.Context, a identity.Actor) ([]byte, er
 }
 
 // Checkpoint is the newest signed checkpoint, as bytes of a signed note; nil
-// while there is none. It goes with every answer and is meant for everybody.
+// while there is none, and once the log was found changed. It goes with every answer and is meant for everybody.
 func (k *KMS) Checkpoint() []byte {
 	u := k.state.Load()
-	if u == nil {
-		return nil
+	if u == nil || u.log.Damage() != nil {
+		return nil // it would say of a changed log that all is well
 	}
 	return u.log.Checkpoint()
 }

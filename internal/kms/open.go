@@ -179,7 +179,10 @@ func (k *KMS) open(ctx context.Context, root *seal.Root) (_ *unsealed, err error
 		return nil, err
 	}
 	defer rowKey.Destroy()
-	if err := k.opt.Pen.Unlock(ctx, rowKey.View()); err != nil {
+	switch err := k.opt.Pen.Unlock(ctx, rowKey.View()); {
+	case errors.Is(err, store.ErrUninitialized): // but it has a charter
+		return nil, &store.TamperError{Table: "head", Key: "1", Gone: true}
+	case err != nil:
 		return nil, err
 	}
 	if err := k.opt.Pen.Verify(ctx, tables()); err != nil {
@@ -292,7 +295,7 @@ func (k *KMS) Seal(ctx context.Context, a identity.Actor) error {
 	// may always do it.
 	in := k.administration(a, key.Seal, "keyward", nil, "Seal keyward: wipe every key from memory until somebody unseals it.")
 	_, err := k.act(ctx, u, in, Ask{}, nil)
-	if errors.Is(err, store.ErrTampered) && a.Kind() == identity.LocalOperator {
+	if (errors.Is(err, store.ErrTampered) || u.log.Damage() != nil) && a.Kind() == identity.LocalOperator {
 		k.told("sealed without a record: the database was changed", err)
 		err = nil // there is no log any more that a record of it would make better
 	}

@@ -23,7 +23,8 @@ const (
 func (k *KMS) Run(ctx context.Context) {
 	tick := time.NewTicker(runEvery)
 	defer tick.Stop()
-	verify := time.Now().Add(verifyEvery)
+	verify, inspect := time.Now().Add(verifyEvery), time.Now()
+	var looks uint64
 	for {
 		k.told("keys that are due could not be destroyed", k.DestroyDue(ctx))
 		k.told("requests that waited too long could not be ended", k.ExpireRequests(ctx))
@@ -32,6 +33,11 @@ func (k *KMS) Run(ctx context.Context) {
 		if begun := time.Now(); begun.After(verify) {
 			k.told("the rows could not be verified", k.VerifyRows(ctx))
 			verify = time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
+		}
+		seen := k.looks()
+		if begun := time.Now(); begun.After(inspect) || seen != looks {
+			k.told("the log could not be read", k.InspectLog(ctx))
+			looks, inspect = seen, time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
 		}
 		select {
 		case <-ctx.Done():
@@ -63,6 +69,25 @@ func (k *KMS) MarkTime(ctx context.Context) error {
 		return nil
 	}
 	return k.wrap(u.journal.Note(ctx, journal.Notice{Actor: "keyward", Action: "clock.mark", Outcome: "done"}, nil))
+}
+
+// looks is how often the rows were verified because somebody else wrote.
+func (k *KMS) looks() uint64 {
+	if u := k.state.Load(); u != nil {
+		return u.journal.Looks()
+	}
+	return 0
+}
+
+// InspectLog reads the whole log as it is stored. When a record is missing or
+// changed no key is used any more, no checkpoint is given out, and the node is
+// not ready; the log can still be read.
+func (k *KMS) InspectLog(ctx context.Context) error {
+	u := k.state.Load()
+	if u == nil {
+		return nil
+	}
+	return k.wrap(u.log.Inspect(ctx))
 }
 
 func (k *KMS) told(what string, err error) {

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"keyward/internal/identity"
@@ -43,6 +44,9 @@ func scanSystem(r store.Row) seal.SystemKey {
 func (k *KMS) sealed(ctx context.Context) (seal.Sealed, error) {
 	var s seal.Sealed
 	row, err := k.opt.Reader.QueryRow(ctx, "SELECT body FROM charter WHERE version = 0")
+	if errors.Is(err, store.ErrNotFound) {
+		return s, k.unborn(ctx)
+	}
 	if err != nil {
 		return s, fmt.Errorf("read the first charter: %w", err)
 	}
@@ -62,6 +66,19 @@ func (k *KMS) sealed(ctx context.Context) (seal.Sealed, error) {
 	return s, nil
 }
 
+// unborn tells a database without an installation from one whose first charter
+// was removed.
+func (k *KMS) unborn(ctx context.Context) error {
+	_, err := k.opt.Reader.QueryRow(ctx, "SELECT id FROM slot LIMIT 1")
+	switch {
+	case err == nil:
+		return &store.TamperError{Table: "charter", Key: "0", Gone: true}
+	case errors.Is(err, store.ErrNotFound):
+		return store.ErrUninitialized
+	}
+	return err
+}
+
 func (k *KMS) systemKey(ctx context.Context, name string) (seal.SystemKey, error) {
 	for row, err := range k.opt.Reader.Unverified(ctx, systemTable, "name = $1", name) {
 		if err != nil {
@@ -69,7 +86,7 @@ func (k *KMS) systemKey(ctx context.Context, name string) (seal.SystemKey, error
 		}
 		return scanSystem(row), nil
 	}
-	return seal.SystemKey{}, fmt.Errorf("system key %q: %w", name, store.ErrNotFound)
+	return seal.SystemKey{}, &store.TamperError{Table: systemTable.Name, Key: name, Gone: true}
 }
 
 func (k *KMS) slots(ctx context.Context) ([]seal.Slot, error) {

@@ -25,7 +25,7 @@ func (k *KMS) Ready() error {
 	if err != nil {
 		return err
 	}
-	return k.wrap(cmp.Or(u.journal.Ready(), u.journal.Timely()))
+	return k.wrap(cmp.Or(u.log.Damage(), u.journal.Ready(), u.journal.Timely()))
 }
 
 // Status tells how the node stands. It needs no actor and gives no secrets away;

@@ -13,6 +13,7 @@ import (
 	"keyward/internal/identity"
 	"keyward/internal/key"
 	"keyward/internal/kms"
+	"keyward/internal/seal"
 	"keyward/internal/store"
 	"keyward/internal/store/sqlite"
 )
@@ -166,4 +167,23 @@ func TestAnotherInstallationsFirstCharterOpensNothing(t *testing.T) {
 	}
 	_, err := b.sign("k", "hello", kms.Ask{})
 	wantKind(t, err, kms.Sealed)
+}
+
+// What is missing is named, and so is the next step.
+func TestWhatIsMissingIsNamed(t *testing.T) {
+	for _, c := range []struct{ name, sql, want string }{
+		{"the first charter", `DELETE FROM charter WHERE version = 0`, `table "charter": row "0" was removed outside keyward`},
+		{"the head", `DELETE FROM head`, `table "head": row "1" was removed outside keyward`},
+		{"a system key", `DELETE FROM system_key WHERE name = '` + seal.PurposeRow + `'`, `table "system_key": row "` + seal.PurposeRow + `" was removed outside keyward`},
+		{"the last log row", `DELETE FROM log WHERE first = (SELECT max(first) FROM log)`, `is missing from the log`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := used(t)
+			b.again(func() { b.sql(c.sql) })
+			e := wantKind(t, b.tryUnseal(), kms.Unready)
+			if !strings.Contains(e.Message, c.want) || e.Hint == "" {
+				t.Errorf("got %q, hint %q; want %q and the next step", e.Message, e.Hint, c.want)
+			}
+		})
+	}
 }

@@ -197,3 +197,39 @@ func TestOurOwnWorkIsNoForeignWrite(t *testing.T) {
 		t.Errorf("all rows were verified %d times under our own load, want never", n)
 	}
 }
+
+// The log is no table that decisions rest on, and yet nobody signs into one that
+// proves nothing.
+func TestADamagedLogStopsTheUseOfKeys(t *testing.T) {
+	for _, c := range []struct{ name, sql, want string }{
+		{"a row deleted", `DELETE FROM log WHERE first = 5`, "record 5 is missing from the log"},
+		{"a row cut", `UPDATE log SET body = substr(body, 1, length(body) - 1) WHERE first = 6`, "begins with record 6 cannot be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, _, _ := watched(t)
+			ctx := t.Context()
+			_, err := b.kms.AuditCheckpoint(ctx, operator)
+			b.must(err)
+			b.sql(c.sql)
+			wantKind(t, b.kms.InspectLog(ctx), kms.Unready)
+			e := wantKind(t, b.kms.Ready(), kms.Unready)
+			if !strings.Contains(e.Message, c.want) || e.Hint == "" {
+				t.Errorf("got %q, hint %q; want %q and the next step", e.Message, e.Hint, c.want)
+			}
+			_, err = b.sign("other", "hello", kms.Ask{})
+			wantKind(t, err, kms.Unready)
+			if s := b.kms.Status(ctx); s.Ready || s.Why != e.Message {
+				t.Errorf("got ready %v, %q; want %q", s.Ready, s.Why, e.Message)
+			}
+			if note := b.kms.Checkpoint(); note != nil {
+				t.Errorf("got a checkpoint of a log that was changed:\n%s", note)
+			}
+			_, err = b.kms.AuditCheckpoint(ctx, operator)
+			wantKind(t, err, kms.Unready)
+			if _, err := b.kms.AuditEntries(ctx, operator, 1); err != nil {
+				t.Errorf("the log cannot be read any more: %v", err)
+			}
+			b.must(b.kms.Seal(ctx, operator))
+		})
+	}
+}

@@ -44,6 +44,8 @@ const (
 // A head that was changed is a row like any other to those who read of it.
 func tamperedHead() error { return &TamperError{Table: "head", Key: "1"} }
 
+func goneHead() error { return &TamperError{Table: "head", Key: "1", Gone: true} }
+
 // sign computes the MAC of the head row.
 func (h *headRow) sign(m *macer, r *keyring, mac *[32]byte) error {
 	b := append(m.buf[:0], headLabel...)

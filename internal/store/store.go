@@ -122,11 +122,15 @@ func Open(ctx context.Context, e Engine) (*Reader, *Writer, error) {
 type TamperError struct {
 	Table string
 	Key   string // primary key, its columns joined by "/"; empty for a table as a whole
+	Gone  bool   // there must be such a row, and there is none
 }
 
 // Error names the row, or says that the table as a whole does not add up.
 func (e *TamperError) Error() string {
-	if e.Key == "" {
+	switch {
+	case e.Gone:
+		return fmt.Sprintf("table %q: row %q was removed outside keyward", e.Table, e.Key)
+	case e.Key == "":
 		return fmt.Sprintf("table %q: rows were removed, added or put back outside keyward", e.Table)
 	}
 	return fmt.Sprintf("table %q: row %q was changed outside keyward", e.Table, e.Key)

@@ -151,7 +151,7 @@ func (w *Writer) lockHead(ctx context.Context, s *session) (*headRow, error) {
 	h, err := parseHead(values)
 	switch {
 	case errors.Is(err, ErrUninitialized) && w.last != nil:
-		return nil, tamperedHead() // it was there
+		return nil, goneHead() // it was there
 	case err != nil:
 		return nil, err
 	case h.same(w.last):

@@ -45,6 +45,9 @@ func (h *house) openAPI(c *server.Call) error { return c.Answer("application/jso
 func (h *house) checkpoint(c *server.Call) error {
 	note := h.kms.Checkpoint()
 	if note == nil {
+		if err := h.kms.Ready(); kms.KindOf(err) == kms.Unready && err != nil {
+			return err
+		}
 		return notFound("there is no checkpoint yet")
 	}
 	return c.Answer(plainText, note)
