@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	"keyward/api"
 	"keyward/client"
 	"keyward/internal/audit"
-	"keyward/internal/store/sqlite"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -203,10 +200,10 @@ func (a *app) copiedLog(ctx context.Context) (audit.Source, error) {
 	}
 	a.later(func() { _ = pen.Close() }) // only read
 	var derived *sql.DB
-	path := filepath.Join(dir, "derived.db")
-	if _, err := os.Stat(path); err == nil {
-		if derived, err = sqlite.OpenDerived(path); err != nil {
-			return nil, err
+	if path := derivedFile(dir); exists(path) {
+		if derived, err = soundDerived(ctx, path); err != nil {
+			a.say("warning: %s cannot be read and is left aside: %v", path, err)
+			return audit.Stored(reader, nil), nil
 		}
 		a.later(func() { _ = derived.Close() })
 	}
@@ -248,6 +245,12 @@ type verdict struct {
 
 func (a *app) verified(r audit.Report, err error) error {
 	var fault *audit.Fault
+	if errors.Is(err, audit.ErrNoCheckpoint) {
+		return &failure{
+			code: exitUnverified, kind: "unverified", message: "there is no signed checkpoint to verify the log against",
+			hint: "give one that you kept: --since FILE",
+		}
+	}
 	if err != nil && !errors.As(err, &fault) {
 		return err
 	}

@@ -67,7 +67,7 @@ func openHouse(ctx context.Context, dir string, c config, log *slog.Logger) (*ho
 		return nil, err
 	}
 	h := &house{dir: dir, config: c, log: log, reader: reader, pen: pen}
-	if h.derived, err = sqlite.OpenDerived(filepath.Join(dir, "derived.db")); err != nil {
+	if h.derived, err = openDerived(ctx, dir, log); err != nil {
 		_ = pen.Close() // the first error is the one to tell
 		return nil, err
 	}

@@ -28,6 +28,9 @@ const File = "keyward.db"
 // ErrInUse means that another process owns the data directory.
 var ErrInUse = errors.New("a keyward server is running on it")
 
+// ErrOpenToOthers means that others than the owner may read or write a file.
+var ErrOpenToOthers = errors.New("is open to others")
+
 // Engine is a store.Engine.
 type Engine struct {
 	dir  string
@@ -121,7 +124,7 @@ func syncDirectory(path string) error {
 // private refuses what others than its owner may read or write.
 func private(path string, info fs.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s is open to others (mode %04o): run chmod go-rwx %s", path, mode, path)
+		return fmt.Errorf("%s %w (mode %04o): run chmod go-rwx %s", path, ErrOpenToOthers, mode, path)
 	}
 	return nil
 }
