@@ -36,7 +36,7 @@ func (k *KMS) Run(ctx context.Context) {
 		}
 		seen := k.looks()
 		if begun := time.Now(); begun.After(inspect) || seen != looks {
-			k.told("the log could not be read", k.InspectLog(ctx))
+			k.told("the log is not whole, or could not be read", k.InspectLog(ctx))
 			looks, inspect = seen, time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
 		}
 		select {
