@@ -179,7 +179,7 @@ func (w *Writer) unborn(ctx context.Context, s *session) error {
 		return err
 	}
 	if record != nil {
-		return tamperedHead() // a log without its head
+		return goneHead() // a log without its head
 	}
 	return nil
 }
