@@ -34,7 +34,7 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 		{"denials are bounded for each address", "^TestDenialsAreBoundedForEachActorFromWhereverItComes$", "journal.go",
 			"allow(req.Actor().Name(), ", "allow(req.Actor().Name()+req.Actor().Source(), "},
 		{"addresses are counted without a bound", "^TestManyAddressesTakeNobodyElsesCounter$", "count.go",
-			"case c.own[actor] >= countedOwn:", "case false:"},
+			"case c.own[k.actor] >= countedOwn:", "case false:"},
 		{"all rates are forgotten at once", "^TestManyActorsResetNobodysRate$", "count.go",
 			"delete(c.rates, idle)", "delete(c.rates, idle)\n\tclear(c.rates)"},
 	} {

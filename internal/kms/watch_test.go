@@ -71,7 +71,7 @@ func TestTheNextSignatureAfterAForeignWriteIsRefused(t *testing.T) {
 			if want := fmt.Sprintf("table %q", c.table); !strings.Contains(e.Message, want) || e.Hint == "" {
 				t.Errorf("got %q, hint %q; want a sentence about %s and the next step", e.Message, e.Hint, want)
 			}
-			if s := b.kms.Status(ctx); s.Ready || s.Why != e.Message {
+			if s := b.kms.Status(ctx); s.Ready || s.Why != e.Message+"; "+e.Hint {
 				t.Errorf("got ready %v, %q; want what the signer was told", s.Ready, s.Why)
 			}
 			_, err = b.kms.Key(ctx, operator, "hot")
@@ -218,7 +218,7 @@ func TestADamagedLogStopsTheUseOfKeys(t *testing.T) {
 			}
 			_, err = b.sign("other", "hello", kms.Ask{})
 			wantKind(t, err, kms.Unready)
-			if s := b.kms.Status(ctx); s.Ready || s.Why != e.Message {
+			if s := b.kms.Status(ctx); s.Ready || s.Why != e.Message+"; "+e.Hint {
 				t.Errorf("got ready %v, %q; want %q", s.Ready, s.Why, e.Message)
 			}
 			if note := b.kms.Checkpoint(); note != nil {
