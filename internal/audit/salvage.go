@@ -14,6 +14,9 @@ import (
 // of a newer program is not read.
 const derivedVersion = 0
 
+// ErrUnsound: derived state is of another form, or does not hold together.
+var ErrUnsound = errors.New("derived state cannot be used")
+
 // Sound refuses derived state that cannot be worked with: a file that is damaged,
 // or of another form. What it refuses can be made anew from the log, but for the
 // newest checkpoint; see Salvage.
@@ -23,7 +26,7 @@ func Sound(ctx context.Context, derived *sql.DB) error {
 		return err
 	}
 	if version != derivedVersion {
-		return fmt.Errorf("it is of form %d, and this program reads %d", version, derivedVersion)
+		return fmt.Errorf("%w: it is of form %d, and this program reads %d", ErrUnsound, version, derivedVersion)
 	}
 	for _, table := range derivedTables {
 		if _, err := derived.ExecContext(ctx, table); err != nil {
@@ -44,7 +47,7 @@ func Sound(ctx context.Context, derived *sql.DB) error {
 		return err
 	}
 	if verdict != "ok" {
-		return errors.New(verdict)
+		return fmt.Errorf("%w: %s", ErrUnsound, verdict)
 	}
 	return nil
 }

@@ -32,3 +32,17 @@ func (e *Engine) Classify(err error) store.Fault {
 	}
 	return store.FaultNone
 }
+
+// Damaged tells whether an error speaks of what is in a database file, and not
+// of the disk, the locks or the moment: another try would find the same.
+func Damaged(err error) bool {
+	var s *sqlite.Error
+	if !errors.As(err, &s) {
+		return false
+	}
+	switch s.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH:
+		return true
+	}
+	return false
+}
