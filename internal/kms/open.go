@@ -51,6 +51,7 @@ type KMS struct {
 
 	mu     sync.Mutex // of sealing and unsealing
 	failed []journal.Notice
+	woken  chan struct{} // by each unsealing, for Run
 
 	slotting sync.Mutex // of slots and of rotating the root key; sealing never waits for it
 }
@@ -93,7 +94,7 @@ func tables() []store.Table {
 
 // New builds a KMS, sealed.
 func New(opt Options) *KMS {
-	return &KMS{opt: opt, limiter: seal.NewLimiter(opt.Clock)}
+	return &KMS{opt: opt, limiter: seal.NewLimiter(opt.Clock), woken: make(chan struct{}, 1)}
 }
 
 // Unseal opens the root key with a credential, verifies every row that decisions
@@ -148,6 +149,10 @@ func (k *KMS) Unseal(ctx context.Context, a identity.Actor, cred seal.Credential
 		return k.wrap(err)
 	}
 	k.state.Store(u)
+	select {
+	case k.woken <- struct{}{}:
+	default: // Run has not come to the last one yet
+	}
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (k *KMS) Run(ctx context.Context) {
 	tick := time.NewTicker(runEvery)
 	defer tick.Stop()
 	verify, inspect := time.Now().Add(verifyEvery), time.Now()
-	var looks uint64
+	var last glance
 	for {
 		k.told("keys that are due could not be destroyed", k.DestroyDue(ctx))
 		k.told("requests that waited too long could not be ended", k.ExpireRequests(ctx))
@@ -34,15 +34,16 @@ func (k *KMS) Run(ctx context.Context) {
 			k.told("the rows could not be verified", k.VerifyRows(ctx))
 			verify = time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
 		}
-		seen := k.looks()
-		if begun := time.Now(); begun.After(inspect) || seen != looks {
+		seen := k.glance()
+		if begun := time.Now(); begun.After(inspect) || seen != last {
 			k.told("the log is not whole, or could not be read", k.InspectLog(ctx))
-			looks, inspect = seen, time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
+			last, inspect = seen, time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-k.woken: // unsealed: what was done to the log meanwhile is looked for now
 		}
 	}
 }
@@ -71,12 +72,19 @@ func (k *KMS) MarkTime(ctx context.Context) error {
 	return k.wrap(u.journal.Note(ctx, journal.Notice{Actor: "keyward", Action: "clock.mark", Outcome: "done"}, nil))
 }
 
-// looks is how often the rows were verified because somebody else wrote.
-func (k *KMS) looks() uint64 {
-	if u := k.state.Load(); u != nil {
-		return u.journal.Looks()
+// glance is what says that the log must be read again before its time: another
+// unsealing, or somebody else who wrote.
+type glance struct {
+	of    *unsealed // nil while sealed
+	looks uint64
+}
+
+func (k *KMS) glance() glance {
+	u := k.state.Load()
+	if u == nil {
+		return glance{}
 	}
-	return 0
+	return glance{u, u.journal.Looks()}
 }
 
 // InspectLog reads the whole log as it is stored. When a record is missing or
