@@ -108,3 +108,22 @@ func TestBytesThatWaitAreBounded(t *testing.T) {
 		t.Errorf("got %d bytes waiting, then %v; want at most 16 MiB", sum, full)
 	}
 }
+
+// Whoever may have a hundred requests waiting may also ask for lists of them, a
+// hundred at a time.
+func TestListsHoldNoPayloads(t *testing.T) {
+	h := journaltest.Under(t, asking)
+	ctx, k := context.Background(), newKey(t, "k")
+	d := h.Decide(k, 1, key.ECDSASHA256, message(t, strings.Repeat("x", 1<<20-100)))
+	op, err := h.Journal.Wait(ctx, d, journal.Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := h.Journal.List(ctx, journal.Waiting, "", "", 1000)
+	if err != nil || len(all) != 1 || all[0].ID != op.ID || len(all[0].Request)+len(all[0].Result) != 0 {
+		t.Errorf("got %d operations, %v; want one without its request", len(all), err)
+	}
+	if one, err := h.Journal.Find(ctx, op.ID, ""); err != nil || len(one.Request) < 1<<20 {
+		t.Errorf("got %d bytes, %v; want the whole request where it is asked for", len(one.Request), err)
+	}
+}
