@@ -167,7 +167,11 @@ func (k *KMS) stop(ctx context.Context, u *unsealed, d policy.Decision, t journa
 		return waiting(d, t.Waiting, wait)
 	}
 	if d.Request().Verb() == key.Encrypt {
-		return fail(Denied, "give the rule `then: allow`", "a rule asks for approvals, but plaintext is never kept on disk to wait for them")
+		e := fail(Denied, "give the rule `then: allow`", "%w", errPlaintext)
+		if e.Operation, err = u.journal.Refuse(d, t, errPlaintext); err != nil {
+			return err
+		}
+		return e
 	}
 	op, err := u.journal.Wait(ctx, d, t)
 	var again *journal.Replay
@@ -179,6 +183,9 @@ func (k *KMS) stop(ctx context.Context, u *unsealed, d policy.Decision, t journa
 	}
 	return waiting(d, op.ID, wait)
 }
+
+// errPlaintext is what the log says of a plaintext that would have to wait.
+var errPlaintext = errors.New("a rule asks for approvals or for time, but plaintext is never kept on disk to wait for them")
 
 func denied(d policy.Decision, id string) *Error {
 	message := "denied by policy"

@@ -300,9 +300,9 @@ func (k *KMS) Seal(ctx context.Context, a identity.Actor) error {
 	// may always do it.
 	in := k.administration(a, key.Seal, "keyward", nil, "Seal keyward: wipe every key from memory until somebody unseals it.")
 	_, err := k.act(ctx, u, in, Ask{}, nil)
-	if (errors.Is(err, store.ErrTampered) || u.log.Damage() != nil) && a.Kind() == identity.LocalOperator {
-		k.told("sealed without a record: the database was changed", err)
-		err = nil // there is no log any more that a record of it would make better
+	if a.Kind() == identity.LocalOperator && u.unrecordable(err) {
+		k.told("sealed without a record", err)
+		err = nil // a record of it would make no log better, or there can be none: keys in memory are worse
 	}
 	if err != nil {
 		return err
@@ -313,6 +313,12 @@ func (k *KMS) Seal(ctx context.Context, a identity.Actor) error {
 	runtime.GC()
 	runtime.GC()
 	return nil
+}
+
+// unrecordable tells whether err says that the log was changed, or that nothing
+// can be written to it now.
+func (u *unsealed) unrecordable(err error) bool {
+	return errors.Is(err, store.ErrTampered) || u.log.Damage() != nil || errors.Is(err, journal.ErrUnready) || errors.Is(err, journal.ErrUnknown)
 }
 
 // Close seals without asking, as when the process ends.

@@ -8,6 +8,7 @@ import (
 
 	"keyward/internal/key"
 	"keyward/internal/kms"
+	"keyward/internal/store"
 )
 
 func TestASealedKeywardDoesNothing(t *testing.T) {
@@ -98,4 +99,52 @@ func TestSealingUnderLoad(t *testing.T) {
 			t.Errorf("got %d operations without an end and %d without an outcome, want none: sealing waits for them", len(open), unknown)
 		}
 	}
+}
+
+// Whoever must take the keys out of memory is not kept from it by a disk that
+// nothing can be written to.
+func TestTheOperatorSealsWithoutADisk(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+	}{{"commits are lost", errLost}, {"the disk fails", store.ErrBroken}} {
+		t.Run(c.name, func(t *testing.T) {
+			b, f := newBed(t), &failEngine{}
+			b.engine = f.wrap
+			b.key("k", key.P256, key.Raw)
+			b.again(nil)
+			b.unseal()
+			a := b.service("guard")
+			b.apply("  - {name: guard, who: [service:guard], keys: [any], do: [seal], then: allow}\n")
+			f.mu.Lock()
+			f.commit = func(int) error { return c.err }
+			f.mu.Unlock()
+			if _, err := b.sign("k", "hello", kms.Ask{}); err == nil {
+				t.Fatal("signed without a record")
+			}
+			if err := b.kms.Seal(t.Context(), a); err == nil || b.kms.Status(t.Context()).Sealed {
+				t.Errorf("got %v; want nobody else to seal without a record", err)
+			}
+			b.must(b.kms.Seal(t.Context(), operator))
+			if !b.kms.Status(t.Context()).Sealed {
+				t.Error("not sealed")
+			}
+		})
+	}
+}
+
+// A plaintext is not kept to wait; that it was refused is told like any denial.
+func TestAPlaintextThatWouldWaitIsRefusedOnTheRecord(t *testing.T) {
+	b := newBed(t)
+	b.key("e", key.AES256, key.Raw)
+	a := b.service("slow")
+	b.apply("  - {name: slow, who: [service:slow], keys: [e], do: [encrypt], then: {delay: 1m}}\n")
+	_, err := b.kms.Encrypt(t.Context(), a, kms.CryptRequest{Key: "e", Input: []byte("secret")})
+	e := wantKind(t, err, kms.Denied)
+	for _, r := range b.settled() {
+		if r.Operation == e.Operation && r.Phase == "denied" && r.Action == "key.encrypt" && r.Actor == "service:slow" {
+			return
+		}
+	}
+	t.Errorf("no record of %q (%v)", e.Operation, err)
 }
