@@ -166,9 +166,9 @@ func (k *KMS) stop(ctx context.Context, u *unsealed, d policy.Decision, t journa
 	if t.Waiting != "" {
 		return waiting(d, t.Waiting, wait)
 	}
-	if d.Request().Verb() == key.Encrypt {
-		e := fail(Denied, "give the rule `then: allow`", "%w", errPlaintext)
-		if e.Operation, err = u.journal.Refuse(d, t, errPlaintext); err != nil {
+	if why := neverWaits(d.Request().Verb()); why != nil {
+		e := fail(Denied, "give the rule `then: allow`", "%w", why)
+		if e.Operation, err = u.journal.Refuse(d, t, why); err != nil {
 			return err
 		}
 		return e
@@ -184,8 +184,23 @@ func (k *KMS) stop(ctx context.Context, u *unsealed, d policy.Decision, t journa
 	return waiting(d, op.ID, wait)
 }
 
-// errPlaintext is what the log says of a plaintext that would have to wait.
-var errPlaintext = errors.New("a rule asks for approvals or for time, but plaintext is never kept on disk to wait for them")
+// What the log says of a request that would have to wait and cannot.
+var (
+	errPlaintext = errors.New("a rule asks for approvals or for time, but plaintext is never kept on disk to wait for them")
+	errNoWait    = errors.New("a rule asks for approvals or for time, but only signatures can be collected later")
+)
+
+// neverWaits tells why a request of this verb is denied where it would wait; nil
+// where it may: what waits must be something that somebody can come back for.
+func neverWaits(v key.Verb) error {
+	switch v {
+	case key.Sign, key.SignTransaction, key.SignMessage, key.SignTypedData, key.SignBlind:
+		return nil
+	case key.Encrypt:
+		return errPlaintext
+	}
+	return errNoWait
+}
 
 func denied(d policy.Decision, id string) *Error {
 	message := "denied by policy"

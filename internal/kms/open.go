@@ -51,7 +51,6 @@ type KMS struct {
 
 	mu     sync.Mutex // of sealing and unsealing
 	failed []journal.Notice
-	woken  chan struct{} // by each unsealing, for Run
 
 	slotting sync.Mutex // of slots and of rotating the root key; sealing never waits for it
 }
@@ -94,7 +93,7 @@ func tables() []store.Table {
 
 // New builds a KMS, sealed.
 func New(opt Options) *KMS {
-	return &KMS{opt: opt, limiter: seal.NewLimiter(opt.Clock), woken: make(chan struct{}, 1)}
+	return &KMS{opt: opt, limiter: seal.NewLimiter(opt.Clock)}
 }
 
 // Unseal opens the root key with a credential, verifies every row that decisions
@@ -149,10 +148,6 @@ func (k *KMS) Unseal(ctx context.Context, a identity.Actor, cred seal.Credential
 		return k.wrap(err)
 	}
 	k.state.Store(u)
-	select {
-	case k.woken <- struct{}{}:
-	default: // Run has not come to the last one yet
-	}
 	return nil
 }
 
@@ -206,6 +201,11 @@ func (k *KMS) open(ctx context.Context, root *seal.Root) (_ *unsealed, err error
 	u.directory = identity.NewDirectory(k.opt.Reader)
 	u.keystore = software.New(software.Options{Reader: k.opt.Reader, Root: root, Rand: k.opt.Rand, Size: k.opt.Cache})
 	if err := u.follow(ctx, k); err != nil {
+		return nil, err
+	}
+	// No key is used over a log that was changed while nobody looked. It is opened
+	// all the same, so that people can read what is left of it.
+	if err := u.log.Inspect(ctx); err != nil && u.log.Damage() == nil {
 		return nil, err
 	}
 	_, err = u.governing(ctx, k)

@@ -23,8 +23,8 @@ const (
 func (k *KMS) Run(ctx context.Context) {
 	tick := time.NewTicker(runEvery)
 	defer tick.Stop()
-	verify, inspect := time.Now().Add(verifyEvery), time.Now()
-	var last glance
+	verify, inspect := time.Now().Add(verifyEvery), time.Now().Add(verifyEvery)
+	var looks uint64
 	for {
 		k.told("keys that are due could not be destroyed", k.DestroyDue(ctx))
 		k.told("requests that waited too long could not be ended", k.ExpireRequests(ctx))
@@ -34,16 +34,15 @@ func (k *KMS) Run(ctx context.Context) {
 			k.told("the rows could not be verified", k.VerifyRows(ctx))
 			verify = time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
 		}
-		seen := k.glance()
-		if begun := time.Now(); begun.After(inspect) || seen != last {
+		seen := k.looks()
+		if begun := time.Now(); begun.After(inspect) || seen != looks {
 			k.told("the log is not whole, or could not be read", k.InspectLog(ctx))
-			last, inspect = seen, time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
+			looks, inspect = seen, time.Now().Add(max(verifyEvery, verifyShare*time.Since(begun)))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-k.woken: // unsealed: what was done to the log meanwhile is looked for now
 		}
 	}
 }
@@ -72,19 +71,12 @@ func (k *KMS) MarkTime(ctx context.Context) error {
 	return k.wrap(u.journal.Note(ctx, journal.Notice{Actor: "keyward", Action: "clock.mark", Outcome: "done"}, nil))
 }
 
-// glance is what says that the log must be read again before its time: another
-// unsealing, or somebody else who wrote.
-type glance struct {
-	of    *unsealed // nil while sealed
-	looks uint64
-}
-
-func (k *KMS) glance() glance {
-	u := k.state.Load()
-	if u == nil {
-		return glance{}
+// looks is how often the rows were verified because somebody else wrote.
+func (k *KMS) looks() uint64 {
+	if u := k.state.Load(); u != nil {
+		return u.journal.Looks()
 	}
-	return glance{u, u.journal.Looks()}
+	return 0
 }
 
 // InspectLog reads the whole log as it is stored. When a record is missing or

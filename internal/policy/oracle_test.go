@@ -25,7 +25,7 @@ func TestDecisionsAgreeWithAnObviousReading(t *testing.T) {
 			rt.Fatalf("got %s\nwant %s\n%s%+v", reasons(d), want, table(rows, inOrder(len(rows))), s)
 		}
 	})
-	if len(seen) != 3 {
+	if len(seen) != 3 && !testing.Short() { // of the few draws of a short run chance may leave one out
 		t.Errorf("the scenes are one-sided: %v", seen)
 	}
 }
