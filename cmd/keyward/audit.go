@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -134,8 +133,8 @@ func (a *app) auditVerify() *cobra.Command {
 		Use: "verify", Short: "prove that the log is whole and unchanged; exit code 7 when it is not", Args: cobra.NoArgs,
 		Long: `Read the whole log and prove, in this process, that every record is the one that was
 written, in its place, under a root that the log's key signed. With --offline --dir it
-reads a copy of a data directory and needs no server and no unsealing; then --log-key is
-needed. --since takes a checkpoint that you kept: the log must go on where it ended.`,
+reads a data directory that no server runs on, or a copy of one (docs/operations.md), changes
+nothing in it, and needs no unsealing; then --log-key is needed. --since takes a checkpoint that you kept: the log must go on where it ended.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.verifyLog(cmd.Context(), logKey, since) },
 	}
 	cmd.Flags().StringVar(&logKey, "log-key", "", "the log's public `key`, as audit checkpoint shows it, from a place that you trust")
@@ -191,25 +190,6 @@ func (a *app) verifyLog(ctx context.Context, logKey, since string) (err error) {
 	return a.verified(report, err)
 }
 
-// copiedLog opens the log of a data directory or of a copy of one.
-func (a *app) copiedLog(ctx context.Context) (audit.Source, error) {
-	dir := a.absDir()
-	reader, pen, err := openStore(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	a.later(func() { _ = pen.Close() }) // only read
-	var derived *sql.DB
-	if path := derivedFile(dir); exists(path) {
-		if derived, err = soundDerived(ctx, path); err != nil {
-			a.say("warning: %s cannot be read and is left aside: %v", path, err)
-			return audit.Stored(reader, nil), nil
-		}
-		a.later(func() { _ = derived.Close() })
-	}
-	return audit.Stored(reader, derived), nil
-}
-
 // served is the log of a server.
 type served struct{ c *client.Client }
 
@@ -246,10 +226,14 @@ type verdict struct {
 func (a *app) verified(r audit.Report, err error) error {
 	var fault *audit.Fault
 	if errors.Is(err, audit.ErrNoCheckpoint) {
-		return &failure{
+		f := &failure{
 			code: exitUnverified, kind: "unverified", message: "there is no signed checkpoint to verify the log against",
 			hint: "give one that you kept: --since FILE",
 		}
+		if a.offline { // most likely half of it was copied
+			f.hint = "the newest one is in derived.db and its derived.db-wal: copy both; or give one that you kept: --since FILE"
+		}
+		return f
 	}
 	if err != nil && !errors.As(err, &fault) {
 		return err

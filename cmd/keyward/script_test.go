@@ -33,11 +33,13 @@ func TestCommandLine(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
-			readme, err := filepath.Abs("../../README.md")
-			if err != nil {
-				return err
+			for name, path := range map[string]string{"README": "../../README.md", "OPERATIONS": "../../docs/operations.md"} {
+				page, err := filepath.Abs(path)
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, page)
 			}
-			env.Setenv("README", readme)
 			return os.Mkdir(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -199,10 +201,14 @@ func runSQL(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// readme WORD FILE: writes the block of the README that holds the word into a
-// file.
+// readme WORD FILE [PAGE]: writes the block of the README, or of another page,
+// that holds the word into a file.
 func readme(ts *testscript.TestScript, _ bool, args []string) {
-	b, err := os.ReadFile(ts.Getenv("README"))
+	page := "README"
+	if len(args) == 3 {
+		page = args[2]
+	}
+	b, err := os.ReadFile(ts.Getenv(page))
 	ts.Check(err)
 	for i, block := range strings.Split(string(b), "\n```\n") {
 		if i%2 == 1 && strings.Contains(block, args[0]) {
@@ -210,7 +216,7 @@ func readme(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("no block of the README holds %q", args[0])
+	ts.Fatalf("no block of the %s holds %q", page, args[0])
 }
 
 // A tour is what a new user does first.

@@ -10,6 +10,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ import (
 
 // File is the database's name in the data directory.
 const File = "keyward.db"
+
+// lockFile is held by whoever owns the data directory.
+const lockFile = "keyward.lock"
 
 // ErrInUse means that another process owns the data directory.
 var ErrInUse = errors.New("a keyward server is running on it")
@@ -131,19 +135,37 @@ func private(path string, info fs.FileInfo) error {
 
 // own locks the directory for this process, for as long as the file is open.
 func own(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "keyward.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	return f, take(f, dir, unix.LOCK_EX)
+}
+
+// Hold keeps every process from owning a data directory until the result is
+// closed, and changes nothing in it. ErrInUse when one owns it already.
+func Hold(dir string) (io.Closer, error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(nil), nil // a copy: nothing ever ran on it
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, take(f, dir, unix.LOCK_SH)
+}
+
+// take locks the file, and closes it when it cannot.
+func take(f *os.File, dir string, how int) error {
+	err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if err == nil {
-		return f, nil
+		return nil
 	}
 	f.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, fmt.Errorf("data directory %s is in use: %w", dir, ErrInUse)
+		return fmt.Errorf("data directory %s is in use: %w", dir, ErrInUse)
 	}
-	return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
+	return fmt.Errorf("lock data directory %s: %w", dir, err)
 }
 
 // start makes the file if it is not there, with the mode that SQLite then gives
