@@ -25,11 +25,21 @@ happens (keys that wait for their destruction are destroyed, what has a time lim
 and keyward's time never goes back.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now := time.Now().UTC()
+			c, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			s, err := c.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if s.Ready { // nobody shall confirm what is not asked
+				return &failure{code: exitFailed, kind: string(api.Conflict), message: "the clock is trusted: there is nothing to accept", hint: "see: keyward status"}
+			}
 			if dry, err := a.dry("go on from %s", now.Format(time.RFC3339)); dry || err != nil {
 				return err
 			}
-			day := now.Format(time.DateOnly)
-			if err := a.confirm("believing that today is "+day, day, yes); err != nil {
+			if err := a.confirm(today(now), yes); err != nil {
 				return err
 			}
 			return ask(a, cmd.Context(), func(c *client.Client) (api.AcceptedClock, error) {
@@ -42,4 +52,9 @@ and keyward's time never goes back.`,
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, dryHelp)
 	return cmd
+}
+
+func today(now time.Time) loss {
+	day := now.Format(time.DateOnly)
+	return loss{"believing that today is " + day + " (UTC) cannot be undone", "that date", day}
 }

@@ -108,3 +108,8 @@ func (c config) write(dir string) error {
 	head := "# keyward's configuration; every name is explained in docs/operations.md\n"
 	return writeFile(filepath.Join(dir, configName), append([]byte(head), b...))
 }
+
+// anotherKeyFile is what to do about a key file that opens nothing.
+func (c config) anotherKeyFile() string {
+	return fmt.Sprintf("%s (key_file in %s, or $KEYWARD_KEY_FILE) is not the file of any slot: write the right one there, or unseal: keyward unseal --key-file FILE", c.KeyFile, configName)
+}

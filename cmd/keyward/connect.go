@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"keyward/api"
@@ -61,12 +62,19 @@ func (a *app) offlineHouse(ctx context.Context) (*house, error) {
 	if err := h.kms.Ready(); err == nil || kms.KindOf(err) != kms.Sealed {
 		return h, err
 	}
+	if h.wrongKeyFile && a.phrase == "" && !byPassphrase(h.kms.Status(ctx).Seal) {
+		return nil, &failure{code: exitUnverified, kind: string(api.Unverified), message: "the key file opens no slot", hint: h.config.anotherKeyFile()}
+	}
 	phrase, err := a.passphraseFrom(a.phrase, "passphrase: ")
 	if err != nil {
 		return nil, err
 	}
 	defer phrase.Destroy()
 	return h, h.unseal(ctx, passphrase.Credential(phrase))
+}
+
+func byPassphrase(all []kms.SlotView) bool {
+	return slices.ContainsFunc(all, func(s kms.SlotView) bool { return s.Kind == passphrase.Kind })
 }
 
 func (h *house) unseal(ctx context.Context, cred seal.Credential) error {

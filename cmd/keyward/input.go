@@ -178,19 +178,31 @@ func (a *app) newPassphrase(file string) (secret.Bytes, error) {
 	return first, nil
 }
 
-// confirm asks for the name of what is about to be lost.
-func (a *app) confirm(what, name string, yes bool) error {
+// loss is what somebody confirms before it happens.
+type loss struct {
+	fact string // a sentence: what will be, and whether it can be undone
+	noun string // what is to be typed: its name, the date
+	word string // as it must be typed
+}
+
+func (l loss) question() string { return fmt.Sprintf("%s. Type %s to go on: ", l.fact, l.noun) }
+
+// forEver is what cannot be undone, confirmed by its name.
+func forEver(what, name string) loss { return loss{what + " cannot be undone", "its name", name} }
+
+// confirm has somebody at the terminal type what is about to be lost.
+func (a *app) confirm(l loss, yes bool) error {
 	if yes {
 		return nil
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return &failure{code: exitUsage, kind: "usage", message: what + " cannot be undone, and nobody is here to confirm it", hint: "give --yes"}
+		return &failure{code: exitUsage, kind: "usage", message: l.fact + ", and nobody is here to confirm it", hint: "give --yes"}
 	}
 	defer tty.Close()
-	fmt.Fprintf(tty, "%s cannot be undone. Type its name to go on: ", what)
+	fmt.Fprint(tty, l.question())
 	var typed string
-	if _, err := fmt.Fscanln(tty, &typed); err != nil || typed != name {
+	if _, err := fmt.Fscanln(tty, &typed); err != nil || typed != l.word {
 		return &failure{code: exitDeclined, kind: "declined", message: "not confirmed; nothing was done"}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -117,10 +118,17 @@ func (a *app) keyDestroy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "destroy NAME", Short: "destroy a key after 7 to 30 days in which it can be kept", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dry, err := a.dry("destroy key %q", args[0]); dry || err != nil {
+			if in.Days < 7 || in.Days > 30 {
+				return &failure{code: exitUsage, kind: "usage", message: fmt.Sprintf("%d days are not possible", in.Days), hint: "choose 7 to 30 days"}
+			}
+			on := time.Now().UTC().AddDate(0, 0, in.Days).Format(time.DateOnly)
+			if dry, err := a.dry("destroy key %q for ever on %s (UTC); until then keyward key keep %s cancels it", args[0], on, args[0]); dry || err != nil {
 				return err
 			}
-			if err := a.confirm(fmt.Sprintf("destroying key %q", args[0]), args[0], yes); err != nil {
+			if err := a.confirm(loss{
+				fmt.Sprintf("key %q does nothing from now on, and is destroyed for ever on %s (UTC), unless keyward key keep %s cancels it before", args[0], on, args[0]),
+				"its name", args[0],
+			}, yes); err != nil {
 				return err
 			}
 			return ask(a, cmd.Context(), func(c *client.Client) (api.Key, error) { return c.DestroyKey(cmd.Context(), args[0], in) }, showKey)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -103,6 +105,50 @@ func (a *app) credential(ctx context.Context, keyFile, passphraseFile string) (s
 	return passphrase.Credential(phrase), err
 }
 
+// unsealed says of a wrong key file which one it was, and who named it.
+func (a *app) unsealed(err error, cred seal.Credential, named string) error {
+	if err == nil || cred.Kind != keyfile.Kind || client.KindOf(err) != api.Unverified && client.KindOf(err) != api.NotFound {
+		return err
+	}
+	f := a.failed(err)
+	f.message, f.hint = fmt.Sprintf("key file %s opens no slot", named), "give the file of another slot: --key-file FILE; see: keyward status"
+	if named == "" {
+		c, cerr := readConfig(a.absDir())
+		if cerr != nil {
+			return err
+		}
+		f.message, f.hint = fmt.Sprintf("key file %s opens no slot", c.KeyFile), c.anotherKeyFile()
+	}
+	return f
+}
+
+// afterSlots says what the next start will find, where this machine's config.toml
+// names a key file: only a person knows which file belonged to which slot.
+func (a *app) afterSlots(added string) error {
+	if a.server != "" {
+		return nil // it is another machine's
+	}
+	config, err := readConfig(a.absDir())
+	if err != nil {
+		return err
+	}
+	if added != "" {
+		if added, err = filepath.Abs(added); err != nil {
+			return err
+		}
+	}
+	switch {
+	case added != "" && config.KeyFile != added:
+		a.say("note: the next start takes %s; for the new one write in %s: key_file = %q", orNone(config.KeyFile), filepath.Join(a.absDir(), configName), added)
+	case added == "" && config.KeyFile != "":
+		a.say("note: the next start takes %s (key_file in %s); if that was the file of this slot, name another there or take the line out: "+
+			"it would start sealed", config.KeyFile, filepath.Join(a.absDir(), configName))
+	}
+	return nil
+}
+
+func orNone(file string) string { return cmp.Or(file, "no key file") }
+
 func (a *app) knownKeyFile(ctx context.Context) (string, error) {
 	c, err := a.connect(ctx)
 	if err != nil {
@@ -144,9 +190,10 @@ func (a *app) unsealCommand() *cobra.Command {
 				return err
 			}
 			defer cred.Destroy()
-			return ask(a, cmd.Context(), func(c *client.Client) (api.SealState, error) {
+			err = ask(a, cmd.Context(), func(c *client.Client) (api.SealState, error) {
 				return c.Unseal(cmd.Context(), cred.Kind, cred.Secret.View())
 			}, func(p *printer, _ api.SealState) { p.line("unsealed") })
+			return a.unsealed(err, cred, keyFile)
 		},
 	}
 	cmd.Flags().StringVar(&keyFile, "key-file", "", "unseal with this key `file` instead of a passphrase")
@@ -175,7 +222,10 @@ func (a *app) slotAdd() *cobra.Command {
 			if err != nil && made {
 				_ = os.Remove(keyFile) // it opens nothing
 			}
-			return err
+			if err != nil || !made {
+				return err
+			}
+			return a.afterSlots(keyFile)
 		},
 	}
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, dryHelp)
@@ -192,11 +242,15 @@ func (a *app) slotRemove() *cobra.Command {
 			if dry, err := a.dry("remove seal slot %q", args[0]); dry || err != nil {
 				return err
 			}
-			if err := a.confirm(fmt.Sprintf("removing slot %q", args[0]), args[0], yes); err != nil {
+			if err := a.confirm(forEver(fmt.Sprintf("removing slot %q", args[0]), args[0]), yes); err != nil {
 				return err
 			}
-			return ask(a, cmd.Context(), func(c *client.Client) (api.Done, error) { return c.RemoveSlot(cmd.Context(), args[0], api.Ask{}) },
+			err := ask(a, cmd.Context(), func(c *client.Client) (api.Done, error) { return c.RemoveSlot(cmd.Context(), args[0], api.Ask{}) },
 				func(p *printer, d api.Done) { p.line("removed %s, record %d of the log", args[0], d.Audit.Sequence) })
+			if err != nil {
+				return err
+			}
+			return a.afterSlots("")
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")

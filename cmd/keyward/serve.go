@@ -73,7 +73,8 @@ func (a *app) build(ctx context.Context, source, listen string) (*house, error) 
 }
 
 // unsealByFile unseals with the key file that the configuration names. Without
-// one the house stays sealed, which is no error.
+// one, or with one that opens no slot any more, the house stays sealed, which is
+// no error: sealed it does nothing but wait for whoever can open another slot.
 func (h *house) unsealByFile(ctx context.Context, who identity.Actor) error {
 	if h.config.KeyFile == "" {
 		return nil
@@ -88,8 +89,9 @@ func (h *house) unsealByFile(ctx context.Context, who identity.Actor) error {
 	}
 	defer cred.Destroy()
 	err = h.kms.Unseal(ctx, who, cred)
-	if errors.Is(err, seal.ErrNoSlot) {
-		h.log.Warn("the key file opens no slot any more: starting sealed", "file", h.config.KeyFile)
+	if errors.Is(err, seal.ErrNoSlot) || errors.Is(err, seal.ErrWrongCredential) {
+		h.wrongKeyFile = true
+		h.log.Warn("the key file opens no slot: starting sealed", "file", h.config.KeyFile, "why", err, "hint", h.config.anotherKeyFile())
 		return nil
 	}
 	return err

@@ -120,7 +120,7 @@ func (a *app) serviceRevoke() *cobra.Command {
 			if dry, err := a.dry("revoke service %q", args[0]); dry || err != nil {
 				return err
 			}
-			if err := a.confirm(fmt.Sprintf("revoking service %q", args[0]), args[0], yes); err != nil {
+			if err := a.confirm(forEver(fmt.Sprintf("revoking service %q", args[0]), args[0]), yes); err != nil {
 				return err
 			}
 			return ask(a, cmd.Context(), func(c *client.Client) (api.Done, error) { return c.RevokeService(cmd.Context(), args[0], api.Ask{}) },

@@ -34,6 +34,8 @@ type house struct {
 	kms     *kms.KMS
 	server  *server.Server
 	certs   *certificates
+
+	wrongKeyFile bool // the one of the configuration opened no slot
 }
 
 // methods are the ways to seal.
