@@ -34,6 +34,7 @@ type Finding struct {
 	Level string `json:"level" enum:"error,warning,note"`
 	Rule  string `json:"rule,omitzero"`
 	Text  string `json:"text"`
+	Code  string `json:"code,omitzero" enum:"locked-out,unknown-name" doc:"locked-out: who asks could not apply another policy under this one; unknown-name: there is no such service or key"`
 }
 
 // CreateService asks for a program's identity with a bearer token.
@@ -88,6 +89,10 @@ type Request struct {
 	Outcome    string  `json:"outcome,omitzero"`
 	Request    []byte  `json:"request,omitempty" doc:"what was asked, canonical CBOR, while it is kept"`
 	Intent     *Intent `json:"intent,omitzero" doc:"what it means; only for one request asked by id"`
+
+	Collectable bool     `json:"collectable,omitzero" doc:"it waits for nothing any more: collect it; this and the next two only for a waiting request of one's own, asked by id"`
+	NotBefore   Time     `json:"notBefore,omitzero" doc:"when its delay is over"`
+	Reasons     []Reason `json:"reasons,omitempty" doc:"by which rules it waits, may go, or would be denied by now"`
 }
 
 // Requests is a page of operations, newest first.

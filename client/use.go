@@ -28,6 +28,11 @@ func (c *Client) Collect(ctx context.Context, operation string) (out api.Signed,
 	return out, c.repeat(ctx, http.MethodPost, requestPath(operation)+"/collect", api.Ask{}, &out)
 }
 
+// Withdraw ends a waiting request of one's own.
+func (c *Client) Withdraw(ctx context.Context, operation string) (out api.Done, err error) {
+	return out, c.repeat(ctx, http.MethodPost, requestPath(operation)+"/withdraw", api.Ask{}, &out)
+}
+
 // Await collects a waiting request, asking again until it may go, is refused, or
 // the time is over (then the *Error of kind waiting).
 func (c *Client) Await(ctx context.Context, operation string, atMost time.Duration) (api.Signed, error) {

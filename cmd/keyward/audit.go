@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,9 @@ func (a *app) auditSearch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "search", Short: "find records", Args: cobra.NoArgs, Example: "  keyward audit search --actor service:payouts --action key.sign --since 24h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if q.Phase != "" && !slices.Contains(phases, q.Phase) {
+				return usage(cmd, fmt.Errorf("--phase %q: want %s", q.Phase, strings.Join(phases, ", ")))
+			}
 			if since != "" {
 				d, err := days(since)
 				if err != nil {
@@ -61,6 +65,9 @@ func (a *app) auditSearch() *cobra.Command {
 	f.IntVar(&n, "limit", 1000, "`number`: at most so many")
 	return cmd
 }
+
+// phases are those of a record (docs/formats/log.md).
+var phases = []string{"begun", "ended", "done", "denied", "waiting", "counted", "noted"}
 
 // records collects pages until it has n.
 func (a *app) records(ctx context.Context, q client.AuditQuery, n int, oldestLast bool) error {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -80,12 +81,28 @@ func parseConfig(c config, text []byte) (config, error) {
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
 		line, _ := bad.Position()
-		return c, fmt.Errorf("%s in line %d: %s", cmp.Or(strings.Join(bad.Key(), "."), "text"), line, strings.TrimPrefix(bad.Error(), "toml: "))
+		return c, fmt.Errorf("%s in line %d: %s", cmp.Or(strings.Join(bad.Key(), "."), "text"), line, plainly(bad.Error()))
 	}
 	if err != nil {
 		return c, err
 	}
 	return c, c.check()
+}
+
+// mistyped is how the library says that a value is of another type: in words of
+// our source.
+var mistyped = regexp.MustCompile(`cannot decode TOML (\w+) into .* of type (\S+)`)
+
+func plainly(message string) string {
+	m := mistyped.FindStringSubmatch(message)
+	if m == nil {
+		return strings.TrimPrefix(message, "toml: ")
+	}
+	want, ok := map[string]string{"string": `text in quotes, as in "…"`, "int": "a whole number", "[]string": `a list of texts, as in ["…"]`}[m[2]]
+	if !ok {
+		want = "another type"
+	}
+	return fmt.Sprintf("this is of type %s, want %s", m[1], want)
 }
 
 func (c config) check() error {

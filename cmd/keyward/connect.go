@@ -81,6 +81,17 @@ func (h *house) unseal(ctx context.Context, cred seal.Credential) error {
 	return h.kms.Unseal(ctx, operator("offline"), cred)
 }
 
+// typed is a command that asks the same server as the same caller as this one did.
+func (a *app) typed(command string) string {
+	with := "keyward"
+	for _, f := range []struct{ name, value string }{{"--server", a.server}, {"--ca", a.caFile}, {"--token-file", a.tokenFile}} {
+		if f.value != "" {
+			with += " " + f.name + " " + f.value
+		}
+	}
+	return strings.ReplaceAll(command, "keyward request", with+" request")
+}
+
 // absDir is the data directory as it is told to people.
 func (a *app) absDir() string {
 	dir, err := filepath.Abs(a.dir)

@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"keyward/api"
 	"keyward/client"
 	"keyward/internal/kms"
+	"keyward/internal/store/sqlite"
 )
 
 // Exit codes (see docs/operations.md).
@@ -94,13 +97,34 @@ func (a *app) failed(err error) *failure {
 		if remote.Kind == client.Unreachable {
 			return a.unreachable(remote)
 		}
+		if remote.Kind == api.Unauthenticated && a.tokenFile == "" {
+			remote.Hint = "give the file with the service's token: --token-file FILE"
+		}
 		return byKind(string(remote.Kind), remote.Message, remote.Hint)
 	}
 	var local *kms.Error
 	if errors.As(err, &local) {
 		return byKind(string(local.Kind), local.Message, local.Hint)
 	}
-	return &failure{code: exitFailed, kind: string(api.Failed), message: strings.TrimPrefix(err.Error(), "client: ")}
+	f = &failure{code: exitFailed, kind: string(api.Failed), message: strings.TrimPrefix(err.Error(), "client: ")}
+	for _, known := range waysOut {
+		if errors.Is(err, known.err) {
+			f.hint = known.hint
+			break
+		}
+	}
+	return f
+}
+
+// waysOut are next steps after what the system itself refused.
+var waysOut = []struct {
+	err  error
+	hint string
+}{
+	{sqlite.ErrInUse, "ask that server (leave --offline out), or stop it first"},
+	{syscall.EADDRINUSE, "something listens there already: stop it, or choose another address (--listen HOST:PORT, listen in config.toml; port 0 takes a free one)"},
+	{fs.ErrNotExist, "check the name: it is looked for from where you are"},
+	{fs.ErrPermission, "see whose it is: ls -ld, for it and the directories above"},
 }
 
 // unreachable says why nobody answers, as far as that can be told from here.

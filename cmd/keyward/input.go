@@ -109,6 +109,12 @@ func (a *app) passphraseFrom(file, prompt string) (secret.Bytes, error) {
 	if file == "" {
 		return a.askPassphrase(prompt)
 	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return secret.Bytes{}, unreadable(file, nil)
+	}
+	if err := guardFile(file, toUse); err != nil {
+		return secret.Bytes{}, err
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return secret.Bytes{}, err

@@ -37,7 +37,11 @@ func showStatus(p *printer, s api.Status) {
 	p.field("state", state)
 	p.field("version", s.Version)
 	p.field("installation", s.Installation)
-	if !s.Sealed { // else nothing of it can be known
+	switch {
+	case s.Sealed: // nothing of it can be known
+	case s.Installation == "": // nor by a stranger
+		p.field("more", "with a token: --token-file FILE")
+	default:
 		p.field("keys", fmt.Sprint(s.Keys))
 		p.field("log", fmt.Sprintf("%s, %d under the newest checkpoint", plural(int(s.AuditSize), "record"), s.TreeSize))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,6 +71,7 @@ func (a *app) policyCheck() *cobra.Command {
 }
 
 func (a *app) policyApply() *cobra.Command {
+	var yes bool
 	cmd := &cobra.Command{
 		Use: "apply FILE|-", Short: "put a policy in force", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -91,6 +93,9 @@ func (a *app) policyApply() *cobra.Command {
 					p.line("would be put in force, with %s (nothing was changed)", plural(len(f.Findings), "finding"))
 				})
 			}
+			if err := a.beforeApplying(cmd.Context(), string(text), yes); err != nil {
+				return err
+			}
 			return ask(a, cmd.Context(), func(c *client.Client) (api.Policy, error) {
 				return c.ApplyPolicy(cmd.Context(), api.ApplyPolicy{Text: string(text)})
 			}, func(p *printer, in api.Policy) {
@@ -99,5 +104,33 @@ func (a *app) policyApply() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only check it")
+	cmd.Flags().BoolVar(&yes, "yes", false, "also when it locks you out of applying another")
 	return cmd
+}
+
+// beforeApplying says what the server alone can know of a draft, and asks before
+// somebody locks themselves out.
+func (a *app) beforeApplying(ctx context.Context, text string, yes bool) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := c.CheckPolicy(ctx, api.CheckPolicy{Text: text})
+	if client.KindOf(err) == api.Denied { // who may apply need not be able to read
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range found.Findings {
+		switch f.Code {
+		case policy.UnknownName:
+			a.say("%s", printable(strings.TrimSpace(f.Level+" "+f.Rule)+": "+f.Text))
+		case policy.LockedOut:
+			if err := a.confirm(loss{"this policy " + f.Text, "the word lock-me-out", "lock-me-out"}, yes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -40,7 +40,13 @@ func TestCommandLine(t *testing.T) {
 				}
 				env.Setenv(name, page)
 			}
-			return os.Mkdir(home, 0o700)
+			files, err := filepath.Glob(filepath.Join(env.WorkDir, "*"))
+			for _, file := range files { // some are passphrases, which others must not read
+				if info, lost := os.Stat(file); lost == nil && info.Mode().IsRegular() {
+					err = errors.Join(err, os.Chmod(file, 0o600))
+				}
+			}
+			return errors.Join(err, os.Mkdir(home, 0o700))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "ready": ready, "field": field, "match": match, "fields": fields, "let": let, "sql": runSQL, "until": until, "readme": readme,

@@ -70,7 +70,7 @@ rules:
   - name: look
     who: [operator]
     keys: [any]
-    do: [read, read-audit]
+    do: [read, read-audit, apply-policy]
     then: allow
 `
 

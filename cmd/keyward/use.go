@@ -149,7 +149,7 @@ func (a *app) sign(ctx context.Context, key string, in api.Sign, wait time.Durat
 
 // waiting prints the operation on stdout, for whoever comes back to it.
 func (a *app) waiting(e *client.Error) error {
-	f := byKind(string(e.Kind), e.Message, e.Hint)
+	f := byKind(string(e.Kind), e.Message, a.typed(e.Hint))
 	if e.Operation == "" {
 		return f
 	}

@@ -39,6 +39,8 @@ type entry struct {
 	known     bool     // its row exists already
 	keyDigest [32]byte // of the key that was judged
 
+	withdrawer string // whose own request it ends
+
 	began    uint64     // of an orphan: where its first record stands
 	tried    [][16]byte // commits of unknown outcome that it was in
 	lazy     bool       // nobody waits

@@ -137,10 +137,7 @@ func (j *Journal) Expire(ctx context.Context) (more bool, err error) {
 			break
 		}
 		id := row.Text(0)
-		batch = append(batch, &entry{
-			ctx: ctx, phase: phaseExpired, row: operation{id: id}, done: make(chan struct{}),
-			record: audit.Record{Phase: string(phaseEnded), Operation: id},
-		})
+		batch = append(batch, voided(ctx, id))
 	}
 	for _, e := range batch { // all of them before the first is waited for, so that they share a commit
 		if err := j.enqueue(e); err != nil {
@@ -155,6 +152,26 @@ func (j *Journal) Expire(ctx context.Context) (more bool, err error) {
 	return err == nil && (more || len(batch) == expireBatch), err
 }
 
+// Withdraw ends a waiting operation for its own actor, and empties its request.
+// ErrState when it waits no longer. When it returns, the end is on disk.
+func (j *Journal) Withdraw(ctx context.Context, id, actor string) (audit.Position, error) {
+	e := voided(ctx, id)
+	e.withdrawer = actor
+	if err := j.enqueue(e); err != nil {
+		return audit.Position{}, err
+	}
+	err := j.await(e, e.done)
+	return e.position, err
+}
+
+// voided is the end of what waits and is never begun.
+func voided(ctx context.Context, id string) *entry {
+	return &entry{
+		ctx: ctx, phase: phaseExpired, row: operation{id: id}, done: make(chan struct{}),
+		record: audit.Record{Phase: string(phaseEnded), Operation: id},
+	}
+}
+
 // expire looks under the lock once more whether the operation is over.
 func (e *entry) expire(tx *store.Tx, head *store.Head, now int64, seen map[idempotence]*entry) error {
 	row, err := tx.Row(operations, e.row.id)
@@ -163,9 +180,15 @@ func (e *entry) expire(tx *store.Tx, head *store.Head, now int64, seen map[idemp
 	}
 	was := scan(row)
 	why := "nobody granted it in time"
-	if was.charter != head.Charter {
+	switch {
+	case e.withdrawer != "":
+		if was.actor != e.withdrawer {
+			return store.ErrNotFound
+		}
+		why = "withdrawn by who asked"
+	case was.charter != head.Charter:
 		why = "another policy came into force while it waited"
-	} else if was.expires == 0 || now < was.expires {
+	case was.expires == 0 || now < was.expires:
 		return ErrState
 	}
 	if err := e.leave(was, seen); err != nil {

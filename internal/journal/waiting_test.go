@@ -14,6 +14,7 @@ import (
 	"keyward/internal/journal/journaltest"
 	"keyward/internal/key"
 	"keyward/internal/policy"
+	"keyward/internal/store"
 )
 
 const asking = `version: 1
@@ -125,5 +126,31 @@ func TestListsHoldNoPayloads(t *testing.T) {
 	}
 	if one, err := h.Journal.Find(ctx, op.ID, ""); err != nil || len(one.Request) < 1<<20 {
 		t.Errorf("got %d bytes, %v; want the whole request where it is asked for", len(one.Request), err)
+	}
+}
+
+func TestOnlyWhoAskedWithdrawsAndOnce(t *testing.T) {
+	h := journaltest.Over(t, asking, func(commit func() error) error { return commit() })
+	ctx, k := context.Background(), newKey(t, "k")
+	op, err := h.Journal.Wait(ctx, h.Decide(k, 1, key.ECDSASHA256, message(t, "one")), journal.Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Journal.Withdraw(ctx, op.ID, "service:other"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("by another: got %v, want %v", err, store.ErrNotFound)
+	}
+	if got, err := h.Journal.Find(ctx, op.ID, ""); err != nil || got.State != journal.Waiting {
+		t.Fatalf("after another tried: got %v (%v), want it waiting", got.State, err)
+	}
+	at, err := h.Journal.Withdraw(ctx, op.ID, "operator")
+	if err != nil || at.Sequence == 0 {
+		t.Fatalf("got record %d, %v", at.Sequence, err)
+	}
+	got, err := h.Journal.Find(ctx, op.ID, "operator")
+	if err != nil || got.State != journal.Expired || got.Outcome != "expired: withdrawn by who asked" || got.Ended != at.Sequence || len(got.Request) != 0 {
+		t.Errorf("got %+v (%v), want it ended by record %d and nothing kept", got, err, at.Sequence)
+	}
+	if _, err := h.Journal.Withdraw(ctx, op.ID, "operator"); !errors.Is(err, journal.ErrState) {
+		t.Errorf("again: got %v, want %v", err, journal.ErrState)
 	}
 }

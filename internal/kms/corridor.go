@@ -1,9 +1,11 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"keyward/internal/approval"
 	"keyward/internal/audit"
@@ -114,6 +116,11 @@ func fits(r policy.Request) error {
 
 // judge asks the policy once.
 func (k *KMS) judge(ctx context.Context, u *unsealed, ask Ask, created int64, q question) (policy.Decision, error) {
+	return k.judgeBy(ctx, u, ask, created, q, nil)
+}
+
+// judgeBy asks a draft of a policy instead; nil for the one in force.
+func (k *KMS) judgeBy(ctx context.Context, u *unsealed, ask Ask, created int64, q question, draft *policy.Policy) (policy.Decision, error) {
 	r, err := u.governing(ctx, k)
 	if err != nil {
 		return policy.Decision{}, err
@@ -144,7 +151,7 @@ func (k *KMS) judge(ctx context.Context, u *unsealed, ask Ask, created int64, q 
 	if err != nil {
 		return policy.Decision{}, fail(Invalid, "", "%w", err)
 	}
-	return policy.Decide(req, r.policy, u.journal.Now(), u.journal.Facts(ctx))
+	return policy.Decide(req, cmp.Or(draft, r.policy), u.journal.Now(), u.journal.Facts(ctx))
 }
 
 // stop records that a request goes no further, or not yet.
@@ -202,26 +209,49 @@ func neverWaits(v key.Verb) error {
 	return errNoWait
 }
 
+const toBeAllowed = "whoever governs this keyward can write such a rule: see docs/policy.md"
+
 func denied(d policy.Decision, id string) *Error {
-	message := "denied by policy"
-	if reasons := d.Reasons(); len(reasons) > 0 {
-		message += ": " + reasons[0].Text
-		for _, r := range reasons[1:] {
-			message += "; " + r.Text
-		}
-	}
 	hint := "see: keyward policy show"
+	if who := d.Request().Actor(); who.Kind() == identity.Program { // it may not read the policy, as a rule
+		hint = toBeAllowed
+	}
 	for _, r := range d.Reasons() {
 		if r.Code == "state" {
-			hint = "see: keyward key show " + d.Request().Key().Name
+			hint = revive(d.Request().Key())
 		}
 	}
-	return &Error{Kind: Denied, Message: message, Hint: hint, Operation: id, Reasons: d.Reasons()}
+	return &Error{Kind: Denied, Message: "denied by policy: " + sentences(d), Hint: hint, Operation: id, Reasons: d.Reasons()}
+}
+
+// revive is how a key comes back that does nothing now.
+func revive(k key.Key) string {
+	switch k.State {
+	case key.Suspended:
+		return "an operator can: keyward key enable " + k.Name
+	case key.PendingDestruction:
+		return fmt.Sprintf("an operator can: keyward key keep %s, then: keyward key enable %s", k.Name, k.Name)
+	}
+	return "see: keyward key show " + k.Name
+}
+
+// sentences are all the reasons of a decision.
+func sentences(d policy.Decision) string {
+	var all []string
+	for _, r := range d.Reasons() {
+		all = append(all, r.Text)
+	}
+	return strings.Join(all, "; ")
+}
+
+// toCollect is what to do about a request that waits.
+func toCollect(id string) string {
+	return fmt.Sprintf("keyward request show %s says what is missing; then: keyward request collect %s -o FILE", id, id)
 }
 
 func waiting(d policy.Decision, id string, w *approval.Waiting) *Error {
 	return &Error{
-		Kind: Waiting, Message: w.Error(), Hint: "keyward request show " + id, Operation: id, Reasons: d.Reasons(),
+		Kind: Waiting, Message: w.Error(), Hint: toCollect(id), Operation: id, Reasons: d.Reasons(),
 	}
 }
 
@@ -369,7 +399,7 @@ func replayed(op journal.Operation) *Error {
 	e := &Error{Operation: op.ID}
 	switch op.State {
 	case journal.Waiting:
-		e.Kind, e.Message, e.Hint = Waiting, "this request is waiting already", "keyward request show "+op.ID
+		e.Kind, e.Message, e.Hint = Waiting, "this request is waiting already", toCollect(op.ID)
 	case journal.Begun:
 		e.Kind, e.Message, e.Hint = Conflict, "this request is being done at this moment", "ask again with the same idempotency key"
 	case journal.Denied:

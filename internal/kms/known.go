@@ -77,7 +77,7 @@ var errUnknowing = errors.New("no rule lets the actor do anything with a key of 
 func (k *KMS) unknowing(ctx context.Context, u *unsealed, r *rules, a identity.Actor, verb key.Verb, ref string, ask Ask) error {
 	text := fmt.Sprintf("there is no key %q, or no rule lets %s do anything with it", ref, a.Name())
 	e := &Error{
-		Kind: Denied, Message: "denied by policy: " + text, Hint: "whoever governs this keyward can write such a rule: see docs/policy.md",
+		Kind: Denied, Message: "denied by policy: " + text, Hint: toBeAllowed,
 		Reasons: []policy.Reason{{Code: "no-rule", Text: text}},
 	}
 	if ask.counted != "" {

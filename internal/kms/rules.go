@@ -3,6 +3,8 @@ package kms
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"keyward/internal/charter"
 	"keyward/internal/identity"
@@ -35,14 +37,56 @@ func policyView(s charter.Signed, p *policy.Policy) PolicyView {
 // the answer, but comparing hundreds of rules is work that not every token may
 // ask for, and everybody can have it done on their own machine.
 func (k *KMS) CheckPolicy(ctx context.Context, a identity.Actor, text []byte) ([]policy.Finding, error) {
-	if _, err := k.read(ctx, a, key.Read, everything); err != nil {
+	u, err := k.read(ctx, a, key.Read, everything)
+	if err != nil {
 		return nil, err
 	}
 	p, err := policy.Parse(text)
 	if err != nil {
 		return nil, fail(Invalid, "see docs/policy.md", "%w", err)
 	}
-	return p.Check(), nil
+	unknown, err := k.unknownNames(ctx, u, p)
+	if err != nil {
+		return nil, k.wrap(err)
+	}
+	locked, err := k.lockedOut(ctx, u, a, p)
+	if err != nil {
+		return nil, k.wrap(err)
+	}
+	return slices.Concat(locked, p.Check(), unknown), nil
+}
+
+// unknownNames notes the services and keys that rules speak of and that are not
+// there: mistyped, perhaps, or made later.
+func (k *KMS) unknownNames(ctx context.Context, u *unsealed, p *policy.Policy) ([]policy.Finding, error) {
+	var all []policy.Finding
+	for _, n := range p.Names() {
+		what, name := "service", n.Service
+		_, err := u.directory.Named(ctx, n.Service)
+		if n.Key != "" {
+			what, name = "key", n.Key
+			_, _, err = u.find(ctx, k.opt.Reader, n.Key)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, store.ErrNotFound), KindOf(err) == NotFound:
+			all = append(all, policy.Finding{Level: policy.Note, Rule: n.Rule, Text: fmt.Sprintf("there is no %s %q", what, name), Code: policy.UnknownName})
+		default:
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// lockedOut warns who asks that, under this policy, they could not apply another.
+func (k *KMS) lockedOut(ctx context.Context, u *unsealed, a identity.Actor, p *policy.Policy) ([]policy.Finding, error) {
+	q := k.administration(a, key.ApplyPolicy, "policy", p.Text(), "")
+	d, err := k.judgeBy(ctx, u, Ask{}, u.journal.Now(), q, p)
+	if err != nil || d.Outcome() == policy.Allowed {
+		return nil, err
+	}
+	text := fmt.Sprintf("locks %s out of applying another policy: %s", a.Name(), sentences(d))
+	return []policy.Finding{{Level: policy.Warning, Text: text, Code: policy.LockedOut}}, nil
 }
 
 // applicable refuses a policy with an error among its findings.

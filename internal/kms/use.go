@@ -243,7 +243,10 @@ func (k *KMS) rehearse(ctx context.Context, u *unsealed, a identity.Actor, r Sig
 	case policy.Allowed:
 		return signedFrom(d), nil
 	case policy.Asks:
-		return signedFrom(d), &Error{Kind: Waiting, Message: "would wait: " + d.Reasons()[0].Text, Reasons: d.Reasons()}
+		return signedFrom(d), &Error{
+			Kind: Waiting, Message: "would wait: " + sentences(d), Reasons: d.Reasons(),
+			Hint: "asked in earnest it is kept, and collected with keyward request collect ID once that is given",
+		}
 	}
 	return signedFrom(d), denied(d, "")
 }
@@ -269,15 +272,7 @@ func (k *KMS) Collect(ctx context.Context, a identity.Actor, id string) (Signed,
 	if err != nil {
 		return Signed{}, k.wrap(err)
 	}
-	r := SignRequest{Ask: Ask{own: true}, Key: string(stored.KeyID), Version: stored.KeyVersion, Type: stored.Type, Payload: stored.Payload}
-	if stored.Domain == key.Raw {
-		r.Algorithm = stored.Algorithm
-	}
-	ask := func(ctx context.Context, u *unsealed, rs *rules) (policy.Input, error) {
-		in, err := k.toSign(a, r)(ctx, u, rs)
-		in.Created, in.Expires = stored.Created, stored.Expires
-		return in, err
-	}
+	ask := k.again(a, stored)
 	if op.State == journal.Done {
 		d, err := k.judge(ctx, u, Ask{}, stored.Created, ask)
 		if err != nil {

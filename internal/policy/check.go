@@ -28,7 +28,14 @@ type Finding struct {
 	Level Level  `json:"level"`
 	Rule  string `json:"rule,omitempty"`
 	Text  string `json:"text"`
+	Code  string `json:"code,omitempty"` // of what programs act on; "" for most
 }
+
+// The codes.
+const (
+	LockedOut   = "locked-out"   // who asks could not apply another policy under this one
+	UnknownName = "unknown-name" // a rule speaks of what is not there
+)
 
 // Check looks for what the author can hardly have meant: quorums that cannot be
 // met, rules that never apply or change nothing, limits that many small payments
@@ -66,7 +73,7 @@ func (c *checker) say(l Level, r *rule, format string, args ...any) {
 	if r != nil {
 		name = r.name
 	}
-	c.found = append(c.found, Finding{l, name, fmt.Sprintf(format, args...)})
+	c.found = append(c.found, Finding{Level: l, Rule: name, Text: fmt.Sprintf(format, args...)})
 }
 
 // reach finds rights that go further than they look.

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"keyward/internal/key"
@@ -18,6 +20,32 @@ func (p *Policy) Knows(actor, keyName string) bool {
 // Reads tells the same of reading alone. The name "any" asks about all keys.
 func (p *Policy) Reads(actor, keyName string) bool {
 	return p.may(actor, keyName)&bits[key.Read] != 0
+}
+
+// Named is something that a rule speaks of by its whole name, and that may not
+// exist.
+type Named struct {
+	Rule    string
+	Service string // without "service:"
+	Key     string // without a path
+}
+
+// Names lists the services and keys that rules speak of by name, in the order of
+// rules and names.
+func (p *Policy) Names() []Named {
+	var all []Named
+	for _, r := range p.rules {
+		for _, actor := range slices.Sorted(maps.Keys(r.who.names)) {
+			if name, ok := strings.CutPrefix(actor, "service:"); ok {
+				all = append(all, Named{Rule: r.name, Service: name})
+			}
+		}
+		for _, full := range slices.Sorted(maps.Keys(r.keys.exact)) {
+			name, _, _ := strings.Cut(full, "/")
+			all = append(all, Named{Rule: r.name, Key: name})
+		}
+	}
+	return slices.Compact(all)
 }
 
 // may is a superset of what the actor can be granted with the key: all that a

@@ -104,6 +104,9 @@ func explain(r *rule, at dimension, q *question, e *effect) (code, rule, text st
 	case at == missWho:
 		return "no-rule", "", "no rule is for " + q.actor
 	case at == missKeys:
+		if q.subject == "any" { // a question about all keys, as key list asks
+			return "no-rule", "", "no rule for " + q.actor + " is about all keys (keys: [any])"
+		}
 		return "no-rule", "", "no rule for " + q.actor + " is about " + quote(q.subject)
 	}
 	code, text = r.explain(at, q, e)

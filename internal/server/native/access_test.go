@@ -37,6 +37,7 @@ var access = map[string][3]int{
 	"GET /v1/requests":                    {401, 200, 200}, // a service sees its own
 	"GET /v1/requests/{id}":               {401, 404, 404},
 	"POST /v1/requests/{id}/collect":      {401, 404, 404},
+	"POST /v1/requests/{id}/withdraw":     {401, 404, 404},
 	"GET /v1/policy":                      {401, 403, 200},
 	"PUT /v1/policy":                      {401, 403, 200},
 	"POST /v1/policy/check":               {401, 403, 200}, // as reading the policy: it is work
@@ -188,7 +189,7 @@ func TestTheClientHasAMethodForEachRoute(t *testing.T) {
 		func() { c.Sign(ctx, "NAME", api.Sign{}) }, func() { c.SignBatch(ctx, "NAME", api.SignBatch{}) }, func() { c.Verify(ctx, "NAME", api.Verify{}) },
 		func() { c.Encrypt(ctx, "NAME", api.Encrypt{}) }, func() { c.Decrypt(ctx, "NAME", api.Decrypt{}) }, func() { c.DataKey(ctx, "NAME", api.MakeDataKey{}) },
 		func() { c.MAC(ctx, "NAME", api.MakeMAC{}) }, func() { c.VerifyMAC(ctx, "NAME", api.VerifyMAC{}) }, func() { c.Decode(ctx, api.Decode{}) },
-		func() { c.Requests(ctx, "", "", 0) }, func() { c.Request(ctx, "ID") }, func() { c.Collect(ctx, "ID") },
+		func() { c.Requests(ctx, "", "", 0) }, func() { c.Request(ctx, "ID") }, func() { c.Collect(ctx, "ID") }, func() { c.Withdraw(ctx, "ID") },
 		func() { c.Policy(ctx) }, func() { c.ApplyPolicy(ctx, api.ApplyPolicy{}) }, func() { c.CheckPolicy(ctx, api.CheckPolicy{}) },
 		func() { c.CreateService(ctx, api.CreateService{}) }, func() { c.Services(ctx) }, func() { c.RevokeService(ctx, "NAME", api.Ask{}) },
 		func() { c.Status(ctx) }, func() { c.Seal(ctx) }, func() { c.Unseal(ctx, "k", []byte("c")) }, func() { c.Slots(ctx) },

@@ -45,7 +45,7 @@ func (h *house) checkPolicy(c *server.Call, in *api.CheckPolicy) (api.PolicyFind
 	all, err := h.kms.CheckPolicy(c.Context(), c.Actor, []byte(in.Text))
 	out := api.PolicyFindings{Findings: []api.Finding{}}
 	for _, f := range all {
-		out.Findings = append(out.Findings, api.Finding{Level: string(f.Level), Rule: f.Rule, Text: f.Text})
+		out.Findings = append(out.Findings, api.Finding{Level: string(f.Level), Rule: f.Rule, Text: f.Text, Code: f.Code})
 	}
 	return out, err
 }

@@ -15,6 +15,7 @@ func (h *house) requests() []Route {
 		get("/requests", "list-requests", "List operations, newest first", list, h.listRequests),
 		get("/requests/{id}", "show-request", "Show an operation, and what it means", nil, h.showRequest),
 		post("/requests/{id}/collect", "collect", "Get the signature of a request that waited, once it may go", h.collect),
+		post("/requests/{id}/withdraw", "withdraw", "Withdraw a waiting request of one's own", h.withdraw),
 	}
 }
 
@@ -52,7 +53,17 @@ func (h *house) showRequest(c *server.Call) (api.Request, error) {
 		i := intentOf(meaning)
 		out.Intent = &i
 	}
+	p, err := h.kms.Prospect(c.Context(), c.Actor, o)
+	if err != nil { // its key is gone, for instance: collecting says the same
+		out.Reasons = []api.Reason{{Code: string(kms.KindOf(err)), Text: err.Error()}}
+		return out, nil
+	}
+	out.Collectable, out.NotBefore, out.Reasons = p.Collectable, api.Time(p.NotBefore), reasonsOf(p.Reasons)
 	return out, nil
+}
+
+func (h *house) withdraw(c *server.Call, _ *api.Ask) (api.Done, error) {
+	return done(h.kms.Withdraw(c.Context(), c.Actor, c.Path("id")))
 }
 
 func (h *house) collect(c *server.Call, _ *api.Ask) (api.Signed, error) {

@@ -94,8 +94,13 @@ func signedOf(s kms.Signed) api.Signed {
 	case len(s.Signature) > 0 && s.Intent.Kind != plain: // a chain's message
 		out.Output = "0x" + hex.EncodeToString(s.Signature)
 	}
-	for _, r := range s.Reasons {
-		out.Reasons = append(out.Reasons, api.Reason{Code: r.Code, Rule: r.Rule, Effect: r.Effect, Text: r.Text})
+	out.Reasons = reasonsOf(s.Reasons)
+	return out
+}
+
+func reasonsOf(all []kms.Reason) (out []api.Reason) {
+	for _, r := range all {
+		out = append(out, api.Reason{Code: r.Code, Rule: r.Rule, Effect: r.Effect, Text: r.Text})
 	}
 	return out
 }
