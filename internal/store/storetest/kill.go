@@ -47,7 +47,7 @@ func killed(t *testing.T, open Opener) bool {
 			h.must(tx.Insert(Service, service(id, id)))
 			if inside && n == 3 {
 				fmt.Println("inside")
-				select {}
+				time.Sleep(time.Hour) // until it is killed; select{} would be found out as a deadlock
 			}
 			return nil
 		}))
