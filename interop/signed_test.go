@@ -78,8 +78,8 @@ func signedByKeyward(t *testing.T, payload []byte, public key.Public, digest [32
 	if err != nil {
 		t.Fatalf("%v\npayload %q", err, payload)
 	}
-	if parsed.Type() != chain.TypeTx || len(parsed.Digests()) != 1 || !bytes.Equal(parsed.Digests()[0], digest[:]) {
-		t.Fatalf("got %s with digests %x, want a transaction with %x\npayload %q", parsed.Type(), parsed.Digests(), digest, payload)
+	if parsed.Type() != chain.TypeTx || len(parsed.Tasks()) != 1 || !bytes.Equal(parsed.Tasks()[0].Digest, digest[:]) {
+		t.Fatalf("got %s with digests %x, want a transaction with %x\npayload %q", parsed.Type(), parsed.Tasks(), digest, payload)
 	}
 	raw, err := parsed.Assemble([]key.Recoverable{{R: [32]byte(sig[:32]), S: [32]byte(sig[32:64]), V: sig[64]}})
 	if err != nil {

@@ -20,17 +20,23 @@ type Type string
 // The types of today. Auto lets the decoder look at the payload itself; a
 // digest is never guessed.
 const (
-	Auto    Type = ""
-	TypeTx  Type = "tx"
-	TypeMsg Type = "message"
-	Digest  Type = "digest"
+	Auto      Type = ""
+	TypeTx    Type = "tx"
+	TypePSBT  Type = "psbt" // a transaction of Bitcoin, with what a signer must know of it (BIP-174)
+	TypeMsg   Type = "message"
+	TypeTyped Type = "typed-data" // EIP-712
+	Digest    Type = "digest"
 )
+
+var types = []Type{TypeTx, TypePSBT, TypeMsg, TypeTyped, Digest}
 
 const (
 	// MaxPayload bounds every payload, in bytes.
 	MaxPayload = 1 << 20
 	// DigestSize is the length of every digest that a Decoder returns, in bytes.
 	DigestSize = 32
+
+	pointSize = 33
 )
 
 var (
@@ -44,16 +50,27 @@ var (
 // Ask is what the caller knows beside the payload.
 type Ask struct {
 	Type    Type
-	Public  key.Public // the key that shall sign; empty when only decoding
+	Public  key.Public // the key or account that shall sign; empty when only decoding
 	Network string     // "" where the payload names its own
-	Own     Own        // may be nil: then nothing is ours
+	Own     Own        // may be nil: then nothing is ours but what Public alone signs for
 }
 
-// Own tells which scripts and addresses are ours. Package wallet implements it;
-// chain never asks anybody else.
+// Own derives what is ours: an account of a seed does, or a wallet. Chain never
+// asks anybody else, and believes no path that it has not gone.
 type Own interface {
-	// Owns returns the derivation path of an address of ours.
-	Owns(chain, address string) (path string, ok bool)
+	// Point returns the public key (SEC 1, compressed, 33 bytes) at a path from the
+	// master key of this fingerprint (BIP-32), and the way to it from the account
+	// that shall sign; ok is false when that is not below the account.
+	Point(master [4]byte, path key.Path) (point []byte, below key.Path, ok bool)
+}
+
+// Task is one signature that a payload asks for.
+type Task struct {
+	Digest []byte   // 32 bytes; of plain bytes whatever the algorithm takes
+	Path   key.Path // to the key that signs, from the one that was asked; nil for itself
+	Point  []byte   // of the key that must sign, where the payload names it: SEC 1, compressed
+	Scheme key.Scheme
+	Root   []byte // of Taproot: the Merkle root of its scripts, nil for none
 }
 
 // Decoder is the socket: one chain family's reading of payloads.
@@ -81,10 +98,10 @@ type Inspected struct {
 
 // Decoded is what a Decoder found out. Only Parse makes a proof of it.
 type Decoded struct {
-	Intent  Intent
-	Type    Type     // never Auto
-	Digests [][]byte // 32 bytes each, in the order in which Assemble wants signatures
-	// Assemble puts one signature for each digest into the payload: a signed raw
+	Intent Intent
+	Type   Type   // never Auto
+	Tasks  []Task // in the order in which Assemble wants signatures
+	// Assemble puts one signature for each task into the payload: a signed raw
 	// transaction, or the signature's own encoding for a message.
 	Assemble func(sigs []key.Recoverable) ([]byte, error)
 	// Extract is the way back: it finds the signatures in what Assemble made, and
@@ -99,12 +116,13 @@ type Parsed struct{ p *parsed }
 
 type parsed struct {
 	domain   key.Domain
+	network  string
 	kind     Type
 	payload  []byte
 	intent   Intent
 	verb     key.Verb
 	hash     crypto.Hash
-	digests  [][]byte
+	tasks    []Task
 	context  []Pair
 	assemble func([]key.Recoverable) ([]byte, error)
 	extract  func([]byte) ([]key.Recoverable, error)
@@ -131,27 +149,41 @@ func Parse(d Decoder, payload []byte, ask Ask) (Parsed, error) {
 		return Parsed{}, fmt.Errorf("%w: decoder of %q: %w", ErrPayload, d.Domain(), err)
 	}
 	return Parsed{&parsed{
-		domain: d.Domain(), kind: dec.Type, payload: payload, intent: dec.Intent, verb: dec.Intent.verb(),
-		digests: dec.Digests, assemble: dec.Assemble, extract: dec.Extract,
+		domain: d.Domain(), network: ask.Network, kind: dec.Type, payload: payload, intent: dec.Intent, verb: dec.Intent.verb(),
+		tasks: dec.Tasks, assemble: dec.Assemble, extract: dec.Extract,
 	}}, nil
 }
 
 // check holds a Decoder to its contract, so that a careless one fails closed.
 func (d Decoded) check() error {
 	switch {
-	case len(d.Digests) == 0 || d.Assemble == nil || d.Extract == nil:
+	case len(d.Tasks) == 0 || d.Assemble == nil || d.Extract == nil:
 		return errors.New("nothing to sign")
-	case d.Type != TypeTx && d.Type != TypeMsg && d.Type != Digest:
+	case !slices.Contains(types, d.Type):
 		return fmt.Errorf("type %q was left open", d.Type)
 	case d.Type == Digest && !d.Intent.Blind:
 		return errors.New("a digest that claims to be understood")
 	}
-	for _, digest := range d.Digests {
-		if len(digest) != DigestSize {
-			return fmt.Errorf("digest of %d bytes, want %d", len(digest), DigestSize)
+	for n, t := range d.Tasks {
+		if err := t.check(); err != nil {
+			return fmt.Errorf("signature %d: %w", n, err)
 		}
 	}
 	return d.Intent.check()
+}
+
+func (t Task) check() error {
+	switch {
+	case len(t.Digest) != DigestSize:
+		return fmt.Errorf("digest of %d bytes, want %d", len(t.Digest), DigestSize)
+	case len(t.Path) > 0 && len(t.Point) == 0:
+		return errors.New("a path to a key that is not named")
+	case len(t.Point) != 0 && len(t.Point) != pointSize:
+		return fmt.Errorf("point of %d bytes, want %d", len(t.Point), pointSize)
+	case len(t.Root) != 0 && (t.Scheme != key.Taproot || len(t.Root) != DigestSize):
+		return errors.New("a Merkle root where none belongs")
+	}
+	return nil
 }
 
 // ParsePlain is the meaning of bytes that no chain knows: what a raw key signs,
@@ -177,11 +209,11 @@ func ParsePlain(verb key.Verb, kind Type, hash crypto.Hash, payload []byte, cont
 	case kind == Digest && len(payload) != hash.Size():
 		return Parsed{}, fmt.Errorf("%w: digest has %d bytes, %s has %d", ErrPayload, len(payload), hash, hash.Size())
 	case kind == Digest || hash == 0:
-		p.digests = [][]byte{p.payload}
+		p.tasks = []Task{{Digest: p.payload}}
 	default:
 		h := hash.New()
 		h.Write(payload)
-		p.digests = [][]byte{h.Sum(nil)}
+		p.tasks = []Task{{Digest: h.Sum(nil)}}
 	}
 	return Parsed{p}, nil
 }
@@ -221,9 +253,9 @@ func (p Parsed) Payload() []byte { return p.p.payload }
 // Intent lends the meaning; it must not be changed.
 func (p Parsed) Intent() Intent { return p.p.intent }
 
-// Digests lends what is to be signed, one entry a signature. For algorithms
-// without a hash an entry is the whole message.
-func (p Parsed) Digests() [][]byte { return p.p.digests }
+// Tasks lends what is to be signed, one entry a signature. For algorithms
+// without a hash the digest is the whole message.
+func (p Parsed) Tasks() []Task { return p.p.tasks }
 
 // Type says how the payload was read.
 func (p Parsed) Type() Type { return p.p.kind }
@@ -235,25 +267,28 @@ func (p Parsed) Verb() key.Verb { return p.p.verb }
 // Domain is the domain of the keys that may sign it; "" for administration.
 func (p Parsed) Domain() key.Domain { return p.p.domain }
 
+// Network is what the caller named beside the payload, or "".
+func (p Parsed) Network() string { return p.p.network }
+
 // Hash is the digest function of a plain signature, else 0.
 func (p Parsed) Hash() crypto.Hash { return p.p.hash }
 
 // Context lends the caller's context of a plain request, sorted by name.
 func (p Parsed) Context() []Pair { return p.p.context }
 
-// Assemble puts the signatures, one for each digest, where the payload wants
+// Assemble puts the signatures, one for each task, where the payload wants
 // them. It fails for plain payloads, which have no such place.
 func (p Parsed) Assemble(sigs []key.Recoverable) ([]byte, error) {
 	if p.p == nil || p.p.assemble == nil {
 		return nil, errors.New("this payload has no place for a signature")
 	}
-	if len(sigs) != len(p.p.digests) {
-		return nil, fmt.Errorf("got %d signatures, want %d", len(sigs), len(p.p.digests))
+	if len(sigs) != len(p.p.tasks) {
+		return nil, fmt.Errorf("got %d signatures, want %d", len(sigs), len(p.p.tasks))
 	}
 	return p.p.assemble(sigs)
 }
 
-// Extract finds the signatures in what Assemble made, one for each digest, and
+// Extract finds the signatures in what Assemble made, one for each task, and
 // refuses what is not this very payload, signed. It verifies no signature.
 func (p Parsed) Extract(assembled []byte) ([]key.Recoverable, error) {
 	if p.p == nil || p.p.extract == nil {

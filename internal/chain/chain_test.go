@@ -41,7 +41,7 @@ func whole() chain.Decoded {
 			Allowances: []chain.Allowance{{Asset: other, Amount: big.NewInt(9), Spender: "b"}},
 		},
 		Type:     chain.TypeTx,
-		Digests:  [][]byte{make([]byte, chain.DigestSize)},
+		Tasks:    []chain.Task{{Digest: make([]byte, chain.DigestSize)}},
 		Assemble: func(sigs []key.Recoverable) ([]byte, error) { return []byte{sigs[0].V}, nil },
 		Extract:  func(b []byte) ([]key.Recoverable, error) { return []key.Recoverable{{V: b[0]}}, nil },
 	}
@@ -76,8 +76,8 @@ func TestParseBindsBytesMeaningAndDigests(t *testing.T) {
 
 func TestParseRefusesACarelessDecoder(t *testing.T) {
 	for name, spoil := range map[string]func(*chain.Decoded){
-		"no digests":         func(d *chain.Decoded) { d.Digests = nil },
-		"short digest":       func(d *chain.Decoded) { d.Digests = [][]byte{make([]byte, 31)} },
+		"no digests":         func(d *chain.Decoded) { d.Tasks = nil },
+		"short digest":       func(d *chain.Decoded) { d.Tasks = []chain.Task{{Digest: make([]byte, 31)}} },
 		"no assemble":        func(d *chain.Decoded) { d.Assemble = nil },
 		"no extract":         func(d *chain.Decoded) { d.Extract = nil },
 		"type left open":     func(d *chain.Decoded) { d.Type = chain.Auto },
@@ -197,19 +197,19 @@ func TestPlainSignatureKnowsItsDigest(t *testing.T) {
 	message := []byte("abc")
 	const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // FIPS 180-4, SHA-256 of "abc"
 	hashed, err := chain.ParsePlain(key.Sign, chain.TypeMsg, crypto.SHA256, message, nil)
-	if err != nil || hex.EncodeToString(hashed.Digests()[0]) != sum {
-		t.Errorf("message: got %x, %v, want %s", hashed.Digests(), err, sum)
+	if err != nil || hex.EncodeToString(hashed.Tasks()[0].Digest) != sum {
+		t.Errorf("message: got %x, %v, want %s", hashed.Tasks(), err, sum)
 	}
 	whole, err := chain.ParsePlain(key.Sign, chain.TypeMsg, 0, message, nil)
-	if err != nil || string(whole.Digests()[0]) != "abc" {
-		t.Errorf("whole message: got %x, %v", whole.Digests(), err)
+	if err != nil || string(whole.Tasks()[0].Digest) != "abc" {
+		t.Errorf("whole message: got %x, %v", whole.Tasks(), err)
 	}
 	digest, err := chain.ParsePlain(key.Sign, chain.Digest, crypto.SHA384, make([]byte, 48), nil)
-	if err != nil || len(digest.Digests()[0]) != 48 || digest.Hash() != crypto.SHA384 || digest.Type() != chain.Digest {
-		t.Errorf("digest: got %x, %v", digest.Digests(), err)
+	if err != nil || len(digest.Tasks()[0].Digest) != 48 || digest.Hash() != crypto.SHA384 || digest.Type() != chain.Digest {
+		t.Errorf("digest: got %x, %v", digest.Tasks(), err)
 	}
 	message[0] = 'X'
-	if string(whole.Payload()) != "abc" || string(whole.Digests()[0]) != "abc" {
+	if string(whole.Payload()) != "abc" || string(whole.Tasks()[0].Digest) != "abc" {
 		t.Error("the payload changed with the caller's slice")
 	}
 	for name, c := range map[string]struct {
@@ -221,7 +221,7 @@ func TestPlainSignatureKnowsItsDigest(t *testing.T) {
 		}
 	}
 	encrypted, err := chain.ParsePlain(key.Encrypt, chain.TypeMsg, 0, message, nil)
-	if err != nil || len(encrypted.Digests()) != 0 || encrypted.Verb() != key.Encrypt || encrypted.Domain() != key.Raw {
+	if err != nil || len(encrypted.Tasks()) != 0 || encrypted.Verb() != key.Encrypt || encrypted.Domain() != key.Raw {
 		t.Errorf("encrypt: got %v, verb %q, domain %q", err, encrypted.Verb(), encrypted.Domain())
 	}
 	if e := encrypted.Intent().Effects(); len(e) != 1 || e[0].Verb != key.Encrypt || e[0].What != chain.EffectPlain {
@@ -265,7 +265,7 @@ func TestAdministrationIsOneEffect(t *testing.T) {
 	if e := p.Intent().Effects(); len(e) != 1 || e[0].Verb != key.CreateKey || e[0].What != chain.EffectAdministration {
 		t.Errorf("got effects %v", e)
 	}
-	if len(p.Digests()) != 0 {
+	if len(p.Tasks()) != 0 {
 		t.Error("there is something to sign")
 	}
 	if _, err := p.Assemble(nil); err == nil {

@@ -41,6 +41,7 @@ type Move struct {
 type Fee struct {
 	Asset Asset
 	Max   *big.Int
+	Size  int64 // virtual bytes, where the fee is paid by size; else 0
 }
 
 // Allowance is a power over our assets that the payload gives away.
@@ -83,8 +84,11 @@ type Intent struct {
 	Call       *Call
 	Creates    bool   // deploys a contract
 	Text       string // a message's text, when it is printable
-	Warnings   []Warning
-	Blind      bool // some part of it was not understood
+	// Sighashes are what signatures leave open that should cover all: "none",
+	// "single", "all|anyonecanpay", …, each once.
+	Sighashes []string
+	Warnings  []Warning
+	Blind     bool // some part of it was not understood
 
 	plain key.Verb // of Plain and Administration
 }
@@ -95,7 +99,7 @@ type Effect struct {
 	What   string // move, fee, allowance, call, message, plain, administration
 	Asset  Asset
 	Amount *big.Int // nil where the effect has none, or no bound (unlimited allowance)
-	To     string   // "" where the effect has no destination
+	To     string   // "" where the effect has no destination; of a sighash, which one
 	Chain  string
 }
 
@@ -106,6 +110,7 @@ const (
 	EffectAllowance      = "allowance"
 	EffectCall           = "call"
 	EffectMessage        = "message"
+	EffectSighash        = "sighash"
 	EffectPlain          = "plain"
 	EffectAdministration = "administration"
 )
@@ -145,6 +150,9 @@ func (i Intent) Effects() []Effect {
 			amount = nil // a bound that is none must not pass for one
 		}
 		all = append(all, Effect{verb, EffectAllowance, a.Asset, amount, a.Spender, i.Chain})
+	}
+	for _, s := range i.Sighashes {
+		all = append(all, Effect{Verb: verb, What: EffectSighash, To: s, Chain: i.Chain})
 	}
 	if i.Call != nil && !i.Call.Decoded {
 		all = append(all, Effect{Verb: key.SignBlind, What: EffectCall, To: i.Call.To, Chain: i.Chain})

@@ -69,7 +69,7 @@ func (payer) Domain() key.Domain { return key.Ethereum }
 
 func (p payer) Decode([]byte, chain.Ask) (chain.Decoded, error) {
 	return chain.Decoded{
-		Type: chain.TypeTx, Digests: [][]byte{make([]byte, chain.DigestSize)},
+		Type: chain.TypeTx, Tasks: []chain.Task{{Digest: make([]byte, chain.DigestSize)}},
 		Intent: chain.Intent{
 			Kind: chain.Transaction, Chain: "eip155:1",
 			Moves: []chain.Move{{Asset: ether, Amount: p.amount, From: "me", To: payee}},

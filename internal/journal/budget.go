@@ -86,7 +86,7 @@ func (l *ledger) check(tx *store.Tx, d policy.Decision, now int64) error {
 		}
 		sum := w.since(now - want.Per)
 		for _, c := range charges {
-			if c.Asset == want.Scope.Asset && want.Scope.Fits(req.Key().Name, req.Actor().Name(), c.Destination) {
+			if c.Asset == want.Scope.Asset && want.Scope.Fits(req.Subject(), req.Actor().Name(), c.Destination) {
 				sum.Add(sum, c.Amount)
 			}
 		}
@@ -128,7 +128,7 @@ func (l *ledger) load(tx *store.Tx, want policy.Window, now int64) (*window, err
 
 func factOf(d policy.Decision, c policy.Charge, now int64) fact {
 	req := d.Request()
-	return fact{bucketOf(now), req.Key().Name, req.Actor().Name(), c.Asset, c.Destination}
+	return fact{bucketOf(now), req.Subject(), req.Actor().Name(), c.Asset, c.Destination}
 }
 
 // touch reads the row of a fact and refuses an amount for which it has no room,

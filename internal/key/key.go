@@ -73,20 +73,50 @@ type Domain string
 // a key of a chain's domain signs only what that chain's decoder understands.
 const (
 	Raw      Domain = "raw"
+	Bitcoin  Domain = "bitcoin"
 	Ethereum Domain = "ethereum"
+	ByPath   Domain = "path" // of a seed alone: each account has the domain of its coin type
 )
+
+// The coin types of SLIP-44 that have a domain; of test networks all have 1.
+const (
+	coinBitcoin  = 0 + Hardened
+	coinTest     = 1 + Hardened
+	coinEthereum = 60 + Hardened
+)
+
+// At is the domain of the account at a path below a key of domain d. Where the
+// path decides, it is by BIP-43 and BIP-44: m / purpose' / coin type' / ….
+func (d Domain) At(p Path) (Domain, error) {
+	if d != ByPath {
+		return d, nil
+	}
+	if len(p) >= 2 && p[0] >= Hardened {
+		switch p[1] {
+		case coinBitcoin, coinTest:
+			return Bitcoin, nil
+		case coinEthereum:
+			return Ethereum, nil
+		}
+	}
+	return "", fmt.Errorf("path %s has no coin type that is known: use m/84h/0h/… for bitcoin, m/44h/60h/… for ethereum, or a seed with a domain of its own", p)
+}
 
 // Check refuses a domain that does not exist or does not fit the spec.
 func (d Domain) Check(s Spec) error {
 	switch {
-	case d == Raw:
+	case d != Raw && d != Bitcoin && d != Ethereum && d != ByPath:
+		return fmt.Errorf("unknown domain %q: use raw, bitcoin or ethereum", d)
+	case s == HDSeed && d == Raw:
+		return fmt.Errorf("a seed signs nothing raw: use domain bitcoin, ethereum or path")
+	case s == HDSeed || d == Raw:
 		return nil
-	case d == Ethereum && s == Secp256k1:
-		return nil
-	case d == Ethereum:
+	case d == ByPath:
+		return fmt.Errorf("domain %q needs spec %s, got %s", d, HDSeed, s)
+	case s != Secp256k1:
 		return fmt.Errorf("domain %q needs spec %s, got %s", d, Secp256k1, s)
 	}
-	return fmt.Errorf("unknown domain %q: use raw or ethereum", d)
+	return nil
 }
 
 // Origin says where a key's material came from.
@@ -95,6 +125,7 @@ type Origin string
 // The origins of today.
 const (
 	Generated Origin = "generated"
+	Imported  Origin = "imported"
 )
 
 const (

@@ -23,9 +23,9 @@ type Public []byte
 // 8032); RSA is as long as the modulus (RFC 8017).
 type Signature []byte
 
-// Recoverable is an ECDSA signature on secp256k1 from which the public key can
-// be recovered: R and S are 32 bytes big-endian, S in the lower half of the
-// order, V is the recovery id, 0 or 1.
+// Recoverable is a signature on secp256k1, 32 bytes big-endian each. Of ECDSA, S
+// is in the lower half of the order, and the public key can be recovered by V, 0
+// or 1. Of BIP-340, R is the nonce point's x, and V is 0.
 type Recoverable struct {
 	R, S [32]byte
 	V    byte

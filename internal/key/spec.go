@@ -24,6 +24,7 @@ const (
 	P521      Spec = "ECC_NIST_P521"
 	Secp256k1 Spec = "ECC_SECG_P256K1"
 	Ed25519   Spec = "ECC_NIST_EDWARDS25519"
+	HDSeed    Spec = "HD_SEED" // a tree of secp256k1 keys (BIP-39, BIP-32)
 )
 
 // Usage says what a key is for; a key has one for life.
@@ -58,7 +59,19 @@ const (
 	HMACSHA384     Algorithm = "HMAC_SHA_384"
 	HMACSHA512     Algorithm = "HMAC_SHA_512"
 	EthereumKeccak Algorithm = "ECDSA_SECP256K1_RECOVERABLE" // over a digest that package chain computed
+	BitcoinSighash Algorithm = "SECP256K1_BITCOIN"           // likewise; ECDSA or BIP-340, as each input asks
 )
+
+// ChainAlgorithm is how keys of a chain's domain sign; "" for raw.
+func (d Domain) ChainAlgorithm() Algorithm {
+	switch d {
+	case Bitcoin:
+		return BitcoinSighash
+	case Ethereum:
+		return EthereumKeccak
+	}
+	return ""
+}
 
 type specRow struct {
 	spec       Spec
@@ -85,6 +98,7 @@ var (
 		{P521, SignVerify, []Algorithm{ECDSASHA512}, nil},
 		{Secp256k1, SignVerify, []Algorithm{ECDSASHA256}, nil},
 		{Ed25519, SignVerify, []Algorithm{ED25519SHA512}, nil},
+		{HDSeed, SignVerify, []Algorithm{ECDSASHA256}, nil}, // of the master key, for nothing but proofs of its own
 	}
 )
 

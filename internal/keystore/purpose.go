@@ -30,19 +30,16 @@ func (p Purpose) Fits(o journal.Order) error {
 	switch {
 	case !o.Parsed.Valid():
 		return refuse("no payload")
-	case o.Path != "":
+	case o.Path != "" && p.Spec != key.HDSeed:
 		return refuse("%s has no account %q below it", p.Spec, o.Path)
 	}
 	n := len(o.Parsed.Payload())
 	switch o.Verb {
 	case key.SignTransaction, key.SignMessage, key.SignTypedData, key.SignBlind:
-		if p.Domain == key.Raw || o.Parsed.Domain() != p.Domain || p.Spec != key.Secp256k1 || o.Algorithm != key.EthereumKeccak {
-			return refuse("%s, domain %s, does not sign a payload of domain %s by %s", p.Spec, p.Domain, o.Parsed.Domain(), o.Algorithm)
-		}
-		return nil
+		return p.fitsChain(o)
 	case key.Sign:
-		if len(o.Parsed.Digests()) != 1 {
-			return refuse("%d digests, want one", len(o.Parsed.Digests()))
+		if len(o.Parsed.Tasks()) != 1 {
+			return refuse("%d digests, want one", len(o.Parsed.Tasks()))
 		}
 	case key.Encrypt:
 		if most := p.plaintextMax(); n > most {
@@ -58,8 +55,8 @@ func (p Purpose) Fits(o journal.Order) error {
 	}
 	usage := usageFor(o.Verb)
 	switch {
-	case o.Parsed.Domain() != key.Raw:
-		return refuse("%s is for plain bytes, not for a payload of domain %s", o.Verb, o.Parsed.Domain())
+	case o.Parsed.Domain() != key.Raw || p.Domain != key.Raw:
+		return refuse("%s is for plain bytes and raw keys; the payload is of domain %s, the key of %s", o.Verb, o.Parsed.Domain(), p.Domain)
 	case p.Usage != usage || !slices.Contains(p.Spec.Algorithms(usage), o.Algorithm):
 		return refuse("%s for %s does not %s by %s", p.Spec, p.Usage, o.Verb, o.Algorithm)
 	case o.Parsed.Hash() != o.Algorithm.Hash():
@@ -82,6 +79,32 @@ func (p Purpose) plaintextMax() int {
 		return 4096/8 - 2*sha256.Size - 2
 	}
 	return MaxPlaintext
+}
+
+// fitsChain is Fits for payloads that a chain's decoder read.
+func (p Purpose) fitsChain(o journal.Order) error {
+	path, err := key.Path(nil), error(nil)
+	if o.Path != "" {
+		if path, err = key.ParsePath(o.Path); err != nil || path.String() != o.Path {
+			return fmt.Errorf("%w: path %q is not in canonical form", ErrUnfit, o.Path)
+		}
+	}
+	domain, err := p.Domain.At(path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnfit, err)
+	}
+	if p.Spec != key.Secp256k1 && p.Spec != key.HDSeed || domain == key.Raw || o.Parsed.Domain() != domain || o.Algorithm != domain.ChainAlgorithm() {
+		return fmt.Errorf("%w: %s, domain %s, does not sign a payload of domain %s by %s", ErrUnfit, p.Spec, domain, o.Parsed.Domain(), o.Algorithm)
+	}
+	for _, t := range o.Parsed.Tasks() {
+		if len(t.Path) > 0 && p.Spec != key.HDSeed {
+			return fmt.Errorf("%w: %s has no key at %s below it", ErrUnfit, p.Spec, t.Path)
+		}
+		if !t.Path.Public() {
+			return fmt.Errorf("%w: %s is a hardened path, which no payload may choose", ErrUnfit, t.Path)
+		}
+	}
+	return nil
 }
 
 func usageFor(v key.Verb) key.Usage {

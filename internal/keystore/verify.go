@@ -13,6 +13,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	secp256k1ecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
+	"keyward/internal/chain"
 	"keyward/internal/key"
 )
 
@@ -90,6 +91,34 @@ func VerifyRecoverable(pub key.Public, digest []byte, sig key.Recoverable) error
 		return ErrSignature
 	}
 	return nil
+}
+
+// VerifyTask checks one signature of a chain's payload, by the key that the task
+// names or else by pub. Errors as Verify.
+func VerifyTask(pub key.Public, t chain.Task, sig key.Recoverable) error {
+	public, err := taskKey(pub, t)
+	if err != nil {
+		return err
+	}
+	if t.Scheme != key.ECDSA {
+		return verifySchnorr(public, t, sig)
+	}
+	point, err := key.MarshalSecp256k1([65]byte(public.SerializeUncompressed()))
+	if err != nil {
+		return err
+	}
+	return VerifyRecoverable(point, t.Digest, sig)
+}
+
+func taskKey(pub key.Public, t chain.Task) (*secp256k1.PublicKey, error) {
+	if len(t.Point) > 0 {
+		return secp256k1.ParsePubKey(t.Point)
+	}
+	point, err := pub.Secp256k1()
+	if err != nil {
+		return nil, err
+	}
+	return secp256k1.ParsePubKey(point[:])
 }
 
 func verifySecp256k1(public *secp256k1.PublicKey, digest, sig []byte) error {

@@ -308,15 +308,15 @@ func (k *KMS) Verify(ctx context.Context, a identity.Actor, r VerifyRequest) (bo
 // whole signed transaction.
 func holds(public key.Public, algorithm key.Algorithm, parsed chain.Parsed, signature []byte) (bool, error) {
 	if parsed.Domain() == key.Raw {
-		err := keystore.Verify(public, algorithm, parsed.Digests()[0], signature)
+		err := keystore.Verify(public, algorithm, parsed.Tasks()[0].Digest, signature)
 		return err == nil, nil
 	}
 	sigs, err := parsed.Extract(signature)
-	if err != nil || len(sigs) != len(parsed.Digests()) {
+	if err != nil || len(sigs) != len(parsed.Tasks()) {
 		return false, nil
 	}
 	for i, sig := range sigs {
-		if keystore.VerifyRecoverable(public, parsed.Digests()[i], sig) != nil {
+		if keystore.VerifyTask(public, parsed.Tasks()[i], sig) != nil {
 			return false, nil
 		}
 	}

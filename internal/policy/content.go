@@ -11,7 +11,7 @@ func (r Request) Content() ([32]byte, error) {
 	s := Stored{
 		Format: contentFormat, Installation: in.Installation, Verb: p.Verb(), KeyID: in.Key.ID, Domain: p.Domain(),
 		Algorithm: in.Algorithm, Type: p.Type(), Hash: uint(p.Hash()), Payload: p.Payload(), Context: p.Context(),
-		Path: in.Path, Subject: in.Subject, Actor: in.Actor.Name(),
+		Path: in.Path, Subject: in.Subject, Actor: in.Actor.Name(), Network: p.Network(),
 	}
 	return sha256.Sum256(s.encode()), nil
 }

@@ -66,8 +66,8 @@ type Scope struct {
 
 // Fits tells whether a payment of the scope's asset counts. KeyName is the key's
 // name, followed by "/" and the path for an account below it. Fees always count.
-func (s Scope) Fits(keyName, actor, destination string) bool {
-	return s.fits != nil && s.fits(keyName, actor, destination)
+func (s Scope) Fits(subject, actor, destination string) bool {
+	return s.fits != nil && s.fits(subject, actor, destination)
 }
 
 // Window is a budget that must hold when the request is begun: what the scope

@@ -82,7 +82,7 @@ func (k known) Decode([]byte, chain.Ask) (chain.Decoded, error) {
 		kind = chain.TypeMsg
 	}
 	return chain.Decoded{
-		Intent: k.intent, Type: kind, Digests: [][]byte{make([]byte, 32)},
+		Intent: k.intent, Type: kind, Tasks: []chain.Task{{Digest: make([]byte, 32)}},
 		Assemble: func([]key.Recoverable) ([]byte, error) { return nil, nil },
 		Extract:  func([]byte) ([]key.Recoverable, error) { return nil, nil },
 	}, nil

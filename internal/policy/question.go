@@ -50,7 +50,7 @@ var errAmount = errors.New("payload moves a negative amount")
 // its decoder having understood it is blind, whatever the payload calls itself.
 func ask(r Request, q *question) error {
 	in := &r.r.in
-	q.actor, q.subject, q.path = r.r.actor, r.Subject(), in.Path
+	q.actor, q.subject, q.path = r.r.actor, in.name(), in.Path
 	blind := in.Key.ID != "" && in.Key.Domain != key.Raw && in.Parsed.Domain() == key.Raw && in.Parsed.Verb() == key.Sign
 	all := in.Parsed.Intent().Effects()
 	q.effects = make([]effect, len(all))

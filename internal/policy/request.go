@@ -32,7 +32,7 @@ type Input struct {
 	Key          key.Key       // zero when the request is about no key that exists
 	Version      key.Version   // of Key; 0 when there is no key
 	Algorithm    key.Algorithm // "" when nothing is computed
-	Path         string        // below Key, for derived accounts; "" today
+	Path         string        // of an account below Key, canonical ("m/84h/0h/0h"); "" for the key itself
 	Subject      string        // what is acted on, when it is not Key: a new key's name, a service, "policy"
 	Charter      uint64        // version of the charter that Key and rules were read under
 	Epoch        uint64        // store's epoch, read before Key and rules were
@@ -49,6 +49,8 @@ func NewRequest(in Input) (Request, error) {
 		return Request{}, errors.New("request without a parsed payload")
 	case in.Key.ID != "" && in.Version == 0:
 		return Request{}, errors.New("request without a key version")
+	case in.Path != "" && in.Key.ID == "":
+		return Request{}, errors.New("request with a path below no key")
 	case !utf8.ValidString(in.Subject) || !utf8.ValidString(in.Path) || slices.ContainsFunc(in.Parsed.Context(), badPair):
 		return Request{}, errors.New("request with a text that is not UTF-8")
 	}
@@ -56,7 +58,7 @@ func NewRequest(in Input) (Request, error) {
 		Format: requestFormat, Installation: in.Installation, Verb: in.Parsed.Verb(), KeyID: in.Key.ID, KeyVersion: in.Version,
 		Domain: in.Parsed.Domain(), Algorithm: in.Algorithm, Type: in.Parsed.Type(), Hash: uint(in.Parsed.Hash()),
 		Payload: in.Parsed.Payload(), Context: in.Parsed.Context(), Path: in.Path, Subject: in.Subject,
-		Actor: in.Actor.Name(), Created: in.Created, Expires: in.Expires,
+		Actor: in.Actor.Name(), Created: in.Created, Expires: in.Expires, Network: in.Parsed.Network(),
 	}
 	if in.Key.ID != "" {
 		v, ok := in.Key.Version(in.Version)
@@ -102,12 +104,22 @@ func (r Request) Verb() key.Verb { return r.r.in.Parsed.Verb() }
 // Parsed is the payload with its meaning.
 func (r Request) Parsed() chain.Parsed { return r.r.in.Parsed }
 
-// Subject names what is acted on: the key's name, or what Input said.
+// Subject names what is acted on: the key's name, with the path of an account
+// below it where one is used ("treasury/m/84h/0h/0h"), or what Input said.
 func (r Request) Subject() string {
-	if r.r.in.Key.ID != "" {
-		return r.r.in.Key.Name
+	in := &r.r.in
+	if in.Path != "" {
+		return in.name() + "/" + in.Path
 	}
-	return r.r.in.Subject
+	return in.name()
+}
+
+// name is the Subject without a path.
+func (in *Input) name() string {
+	if in.Key.ID != "" {
+		return in.Key.Name
+	}
+	return in.Subject
 }
 
 // Created is the log time, in ms, at which it was first asked.

@@ -33,6 +33,7 @@ type Stored struct {
 	Actor        string        `cbor:"15,keyasint"`
 	Created      int64         `cbor:"16,keyasint"`           // log time, ms
 	Expires      int64         `cbor:"17,keyasint,omitempty"` // log time, ms
+	Network      string        `cbor:"18,keyasint,omitempty"` // that the caller named, where the payload does not
 }
 
 const requestFormat = "keyward/request/v1"
@@ -43,7 +44,7 @@ const maxStored = chain.MaxPayload + 1<<16
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxNestedLevels: 4, MaxMapPairs: 17, MaxArrayElements: 16,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxNestedLevels: 4, MaxMapPairs: 18, MaxArrayElements: 16,
 	}.DecMode()
 	if err != nil {
 		panic(err) // the options are constants
@@ -76,7 +77,7 @@ func ParseStored(b []byte) (Stored, error) {
 func (s *Stored) encode() []byte {
 	const rest = 320 // more than all that is usual beside payload, context and names
 	e := encoder{b: make([]byte, 0, rest+len(s.Payload)+len(s.Path)+len(s.Subject)+len(s.Actor)+96*len(s.Context))}
-	e.b = append(e.b, 0) // the head of the map, known at the end: at most 17 pairs fit into one byte
+	e.b = append(e.b, 0) // the head of the map, known at the end: at most 18 pairs fit into one byte
 	e.text(1, s.Format)
 	e.bytes(2, s.Installation[:])
 	e.text(3, string(s.Verb))
@@ -108,6 +109,7 @@ func (s *Stored) encode() []byte {
 	if s.Expires != 0 {
 		e.int(17, s.Expires)
 	}
+	e.textIf(18, s.Network)
 	e.b[0] = majorMap | byte(e.pairs)
 	return e.b
 }

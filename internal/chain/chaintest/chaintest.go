@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -59,9 +60,9 @@ func (s Signer) Sign(digest []byte) key.Recoverable {
 	return key.Recoverable{R: [32]byte(compact[1:33]), S: [32]byte(compact[33:]), V: compact[0] - 27}
 }
 
-func (s Signer) signAll(digests [][]byte) (sigs []key.Recoverable) {
-	for _, d := range digests {
-		sigs = append(sigs, s.Sign(d))
+func (s Signer) signAll(tasks []chain.Task) (sigs []key.Recoverable) {
+	for _, t := range tasks {
+		sigs = append(sigs, s.Sign(t.Digest))
 	}
 	return sigs
 }
@@ -155,8 +156,8 @@ func isDeterministic(t *testing.T, d chain.Decoder, c Case, first chain.Parsed) 
 	if diff := cmp.Diff(first.Intent(), again.Intent(), bigInts, intents); diff != "" {
 		t.Errorf("two readings of one payload differ:\n%s", diff)
 	}
-	if !sameDigests(first, again) {
-		t.Error("two readings of one payload have different digests")
+	if !sameTasks(first, again) {
+		t.Error("two readings of one payload have different tasks")
 	}
 }
 
@@ -167,21 +168,21 @@ func keepsItsBytes(t *testing.T, d chain.Decoder, c Case) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := fmt.Sprintf("%+v %x", p.Intent().Effects(), p.Digests())
+	before := fmt.Sprintf("%+v %x", p.Intent().Effects(), p.Tasks())
 	for i := range mine {
 		mine[i] ^= 0xff
 	}
 	if !bytes.Equal(p.Payload(), c.Payload) {
 		t.Error("the payload inside Parsed changed with the caller's slice")
 	}
-	if after := fmt.Sprintf("%+v %x", p.Intent().Effects(), p.Digests()); before != after {
+	if after := fmt.Sprintf("%+v %x", p.Intent().Effects(), p.Tasks()); before != after {
 		t.Errorf("the meaning changed with the caller's slice:\n%s\n%s", before, after)
 	}
 }
 
 // assembles signs, assembles, and reads the result back.
 func assembles(t *testing.T, d chain.Decoder, p chain.Parsed, signer Signer) {
-	sigs := signer.signAll(p.Digests())
+	sigs := signer.signAll(p.Tasks())
 	out, err := p.Assemble(sigs)
 	if err != nil {
 		t.Fatalf("assemble: %v", err)
@@ -243,7 +244,7 @@ func survivesMutations(t *testing.T, d chain.Decoder, c Case, original chain.Par
 		switch {
 		case err != nil && !errors.Is(err, chain.ErrPayload):
 			t.Errorf("%s: error %q does not wrap ErrPayload", what, err)
-		case err != nil || !original.Valid() || !sameDigests(original, p):
+		case err != nil || !original.Valid() || !sameTasks(original, p):
 		case c.Canonical:
 			t.Errorf("%s: another payload has the same digest", what)
 		case cmp.Diff(original.Intent().Effects(), p.Intent().Effects(), bigInts) != "":
@@ -273,8 +274,8 @@ var (
 	intents = cmpopts.IgnoreUnexported(chain.Intent{})
 )
 
-func sameDigests(a, b chain.Parsed) bool {
-	return slices.EqualFunc(a.Digests(), b.Digests(), bytes.Equal)
+func sameTasks(a, b chain.Parsed) bool {
+	return reflect.DeepEqual(a.Tasks(), b.Tasks())
 }
 
 func negate(s [32]byte) []byte {

@@ -28,7 +28,7 @@ func BenchmarkParseToken(b *testing.B) {
 
 func BenchmarkAssemble(b *testing.B) {
 	p := parse(b, txJSON())
-	sigs := []key.Recoverable{testSigner.Sign(p.Digests()[0])}
+	sigs := []key.Recoverable{testSigner.Sign(p.Tasks()[0].Digest)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := p.Assemble(sigs); err != nil {

@@ -102,7 +102,7 @@ func TestExplicitTransactionIsNeverAMessage(t *testing.T) {
 func assembled(t testing.TB, payload []byte) []byte {
 	t.Helper()
 	p := parse(t, payload)
-	out, err := p.Assemble([]key.Recoverable{testSigner.Sign(p.Digests()[0])})
+	out, err := p.Assemble([]key.Recoverable{testSigner.Sign(p.Tasks()[0].Digest)})
 	if err != nil {
 		t.Fatal(err)
 	}

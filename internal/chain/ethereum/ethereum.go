@@ -100,7 +100,7 @@ func decodeTx(payload []byte, from sender, network string) (chain.Decoded, error
 	}
 	digest := keccak(unsigned)
 	return chain.Decoded{
-		Intent: u.tx.intent(from, net), Type: chain.TypeTx, Digests: [][]byte{digest[:]},
+		Intent: u.tx.intent(from, net), Type: chain.TypeTx, Tasks: []chain.Task{{Digest: digest[:]}},
 		Assemble: seal.assemble, Extract: seal.extract,
 	}, nil
 }

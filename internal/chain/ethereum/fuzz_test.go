@@ -54,8 +54,8 @@ func FuzzUnsigned(f *testing.F) {
 			return
 		}
 		effects := p.Intent().Effects()
-		if len(effects) == 0 || len(p.Digests()) != 1 {
-			t.Fatalf("got %d effects, %d digests", len(effects), len(p.Digests()))
+		if len(effects) == 0 || len(p.Tasks()) != 1 {
+			t.Fatalf("got %d effects, %d digests", len(effects), len(p.Tasks()))
 		}
 		// Any signature in range will do: recovery is not what is tested here.
 		sig := key.Recoverable{R: [32]byte{31: 1}, S: [32]byte{31: 1}}
@@ -70,8 +70,8 @@ func FuzzUnsigned(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if digest := s.Digest(); !bytes.Equal(digest[:], p.Digests()[0]) {
-			t.Fatalf("judged digest %x, signed digest %x", p.Digests()[0], digest)
+		if digest := s.Digest(); !bytes.Equal(digest[:], p.Tasks()[0].Digest) {
+			t.Fatalf("judged digest %x, signed digest %x", p.Tasks()[0].Digest, digest)
 		}
 	})
 }

@@ -155,7 +155,7 @@ func TestAmountsInTheIntentDoNotReachTheSignature(t *testing.T) {
 	p.Intent().Moves[0].Amount.SetInt64(1)
 	p.Intent().Fee.Max.SetInt64(1)
 	*p.Intent().Nonce = 99
-	out, err := p.Assemble([]key.Recoverable{testSigner.Sign(p.Digests()[0])})
+	out, err := p.Assemble([]key.Recoverable{testSigner.Sign(p.Tasks()[0].Digest)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,8 +117,8 @@ func TestJSONAndRLPOfOneTransactionAreTheSame(t *testing.T) {
 		},
 	} {
 		a, b := parse(t, c.json), parse(t, c.rlp)
-		if !bytes.Equal(a.Digests()[0], b.Digests()[0]) {
-			t.Errorf("%s: got digest %x from JSON, %x from RLP", name, a.Digests()[0], b.Digests()[0])
+		if !bytes.Equal(a.Tasks()[0].Digest, b.Tasks()[0].Digest) {
+			t.Errorf("%s: got digest %x from JSON, %x from RLP", name, a.Tasks()[0].Digest, b.Tasks()[0].Digest)
 		}
 		if a.Intent().Sentence != b.Intent().Sentence {
 			t.Errorf("%s: got %q from JSON, %q from RLP", name, a.Intent().Sentence, b.Intent().Sentence)

@@ -57,7 +57,7 @@ func decodeDigest(digest []byte, from sender, network string) (chain.Decoded, er
 // stands alone, 65 bytes r, s, v with v 27 or 28.
 func loose(in chain.Intent, typ chain.Type, digest []byte) chain.Decoded {
 	return chain.Decoded{
-		Intent: in, Type: typ, Digests: [][]byte{digest},
+		Intent: in, Type: typ, Tasks: []chain.Task{{Digest: digest}},
 		Assemble: func(sigs []key.Recoverable) ([]byte, error) {
 			if len(sigs) != 1 {
 				return nil, fmt.Errorf("got %d signatures, want 1", len(sigs))

@@ -26,10 +26,10 @@ func TestExampleOfEIP155(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := hex.EncodeToString(p.Digests()[0]), "daf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53"; got != want {
+	if got, want := hex.EncodeToString(p.Tasks()[0].Digest), "daf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53"; got != want {
 		t.Errorf("got digest %s, want %s", got, want)
 	}
-	out, err := p.Assemble([]key.Recoverable{sign(private, p.Digests()[0])})
+	out, err := p.Assemble([]key.Recoverable{sign(private, p.Tasks()[0].Digest)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,10 +48,10 @@ func TestExampleOfPersonalMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := hex.EncodeToString(p.Digests()[0]), "1da44b586eb0729ff70a73c326926f6ed5a25f5b056e7f47fbc6e58d86871655"; got != want {
+	if got, want := hex.EncodeToString(p.Tasks()[0].Digest), "1da44b586eb0729ff70a73c326926f6ed5a25f5b056e7f47fbc6e58d86871655"; got != want {
 		t.Errorf("got digest %s, want %s", got, want)
 	}
-	out, err := p.Assemble([]key.Recoverable{sign(private, p.Digests()[0])})
+	out, err := p.Assemble([]key.Recoverable{sign(private, p.Tasks()[0].Digest)})
 	want := "b91467e570a6466aa9e9876cbcd013baba02900b8979d43fe208a4a4f339f5fd6007e74cd82e037b800186422fc2da167c747ef045e5d18a5f5d4300f8e1a0291c"
 	if got := hex.EncodeToString(out); err != nil || got != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
@@ -85,7 +85,7 @@ func TestSenderIsRecovered(t *testing.T) {
 func TestAssembleRefusesWhatIsNoSignature(t *testing.T) {
 	for name, payload := range map[string][]byte{"transaction": txJSON(), "message": []byte("hello")} {
 		p := parse(t, payload)
-		good := testSigner.Sign(p.Digests()[0])
+		good := testSigner.Sign(p.Tasks()[0].Digest)
 		bad := good
 		bad.V = 2
 		if _, err := p.Assemble([]key.Recoverable{bad}); err == nil {

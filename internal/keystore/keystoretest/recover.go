@@ -39,7 +39,7 @@ func (d decoder) Decode(payload []byte, _ chain.Ask) (chain.Decoded, error) {
 		dec.Intent.Fee = &chain.Fee{Asset: chain.Asset{ID: "eip155:1/slip44:60"}, Max: new(big.Int)}
 	}
 	for ; len(payload) >= chain.DigestSize; payload = payload[chain.DigestSize:] {
-		dec.Digests = append(dec.Digests, payload[:chain.DigestSize])
+		dec.Tasks = append(dec.Tasks, chain.Task{Digest: payload[:chain.DigestSize]})
 	}
 	return dec, nil
 }
@@ -76,7 +76,7 @@ func (s *suite) recovers(t *testing.T) {
 			t.Fatalf("%s: got %d signatures, want %d", kind, len(r.Recoverable()), n)
 		}
 		for i, sig := range r.Recoverable() {
-			digest := parsed.Digests()[i]
+			digest := parsed.Tasks()[i].Digest
 			if sig != again.Recoverable()[i] {
 				t.Fatalf("%s: two signatures of one digest differ", kind)
 			}

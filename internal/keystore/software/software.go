@@ -166,18 +166,18 @@ func (k *Keystore) obey(e *entry, o journal.Order) (m keystore.Made, err error) 
 }
 
 func sign(m *keystore.Made, h signer, o journal.Order) (err error) {
-	digests := o.Parsed.Digests()
+	tasks := o.Parsed.Tasks()
 	if o.Verb == key.Sign {
-		m.Signature, err = h.sign(o.Algorithm, digests[0])
+		m.Signature, err = h.sign(o.Algorithm, tasks[0].Digest)
 		return err
 	}
 	r, ok := h.(recoverer)
 	if !ok {
 		return keystore.ErrUnfit
 	}
-	all := make([]key.Recoverable, len(digests))
-	for i, digest := range digests {
-		if all[i], err = r.recoverable(digest); err != nil {
+	all := make([]key.Recoverable, len(tasks))
+	for i, t := range tasks {
+		if all[i], err = r.recoverable(t.Digest); err != nil {
 			return err // and none of them leaves
 		}
 	}
