@@ -103,6 +103,11 @@ func (n node) try(result any, method string, params ...any) error {
 	if err != nil {
 		return err
 	}
+	return answered(request, result)
+}
+
+// answered asks a node by JSON-RPC.
+func answered(request *http.Request, result any) error {
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
