@@ -10,6 +10,7 @@ var rooms = map[string]room{
 	"internal/key":    {nil, "ground: the vocabulary that all rooms share"},
 	"internal/clock":  {nil, "ground: what time to believe; whoever counts time stands on it"},
 	"internal/secret": {nil, "ground: whatever holds secrets stands on it"},
+	"internal/seed":   {may("key", "secret"), "ground: words and the tree below them, for whoever holds a seed; chain never does"},
 
 	"internal/seal":            {may("secret"), "locks the root key; its slots are plain values that others store"},
 	"internal/seal/keyfile":    {may("seal", "secret"), "an implementation knows its socket only"},
@@ -38,10 +39,10 @@ var rooms = map[string]room{
 		"earns real Permits for the tests of the rooms behind it, over a real engine"},
 
 	"internal/keystore":              {may("journal", "key", "secret", "chain"), "takes Permits, so it cannot be called without one"},
-	"internal/keystore/software":     {may("keystore", "journal", "seal", "store", "key", "secret", "chain"), "private halves in sealed rows; gives journal effects, never writes itself"},
+	"internal/keystore/software":     {may("keystore", "journal", "seal", "seed", "store", "key", "secret", "chain"), "private halves in sealed rows; gives journal effects, never writes itself"},
 	"internal/keystore/keystoretest": {may("keystore", "journal", "approval", "policy", "chain", "identity", "audit", "store", "key", "secret"), "the suite walks the corridor to earn real Permits"},
 
-	"internal/kms": {may("approval", "audit", "chain", "chain/ethereum", "charter", "identity", "journal", "key", "keystore", "keystore/software", "policy", "seal", "secret", "store"),
+	"internal/kms": {may("approval", "audit", "chain", "chain/ethereum", "charter", "identity", "journal", "key", "keystore", "keystore/software", "policy", "seal", "secret", "seed", "store"),
 		"the heart: the one room that sees the whole corridor; never an engine, never a protocol"},
 
 	"internal/server":        {may("kms", "identity", "key", "secret", "/api"), "sees the heart and nothing behind it; secret, for bodies that are wiped"},
@@ -62,10 +63,12 @@ var libraries = map[string]library{
 	"golang.org/x/sys/unix":                     {[]string{"internal/clock", "internal/secret", "internal/seal", "internal/seal/keyfile", "internal/store/sqlite", "internal/server", "cmd/keyward", "bench"}, "mlock, peer credentials, flock, statfs, time since boot"},
 	"golang.org/x/crypto/argon2":                {[]string{"internal/seal/passphrase"}, "the KDF of passphrases (RFC 9106)"},
 	"golang.org/x/crypto/sha3":                  {[]string{"internal/chain/ethereum", "internal/policy"}, "Keccak-256 as Ethereum uses it, which is not SHA-3; policy checks address checksums (EIP-55)"},
+	"golang.org/x/crypto/ripemd160":             {[]string{"internal/seed"}, "HASH160, by which BIP-32 names keys"},
 	"golang.org/x/mod/sumdb":                    {[]string{"internal/audit", "client", "cmd/keyward"}, "RFC 6962 trees and signed notes; the client verifies too"},
 	"golang.org/x/term":                         {[]string{"cmd/keyward"}, "passphrases are typed without echo"},
+	"golang.org/x/text/unicode/norm":            {[]string{"internal/seed"}, "NFKD of words and passphrases (BIP-39), on bytes"},
 	"filippo.io/nistec":                         {[]string{"internal/keystore/software"}, "multiplication on P-256 with a scalar that never leaves locked memory; the standard library's own curve code, by its maintainer"},
-	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/chain/ethereum", "internal/chain/chaintest", "internal/keystore", "internal/keystore/software", "internal/keystore/keystoretest", "bench"}, "the curve that the standard library lacks; chain recovers senders, keystore checks signatures"},
+	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/chain/ethereum", "internal/chain/chaintest", "internal/keystore", "internal/keystore/software", "internal/keystore/keystoretest", "internal/seed", "bench"}, "the curve that the standard library lacks; chain recovers senders, keystore checks signatures, seed derives keys"},
 	"go.yaml.in/yaml/v3":                        {[]string{"internal/policy"}, "policy files"},
 	"github.com/pelletier/go-toml/v2":           {[]string{"cmd/keyward"}, "config.toml"},
 	"github.com/pressly/goose/v3":               {[]string{"internal/store", "internal/store/migrations", "internal/store/sqlite", "internal/store/postgres", "internal/audit"}, "migrations"},
