@@ -16,6 +16,8 @@ const (
 	Hardened = 1 << 31
 	// MaxDepth bounds a path. BIP-32 could go on to 255; nobody's does.
 	MaxDepth = 12
+
+	maxPathText = 1 + MaxDepth*len("/2147483647h")
 )
 
 // ParsePath reads "m", "m/84h/0h/0h" or "m/84'/0'/0'", every number decimal
@@ -23,6 +25,9 @@ const (
 func ParsePath(s string) (Path, error) {
 	refuse := func(why string) (Path, error) {
 		return nil, fmt.Errorf("path %q: %s: want a path like m/84h/0h/0h", clip(s), why)
+	}
+	if len(s) > maxPathText {
+		return refuse("it is too long")
 	}
 	parts := strings.Split(s, "/")
 	if parts[0] != "m" {
@@ -38,7 +43,7 @@ func ParsePath(s string) (Path, error) {
 			return refuse(fmt.Sprintf("step %q", part))
 		}
 		n, err := strconv.ParseUint(digits, 10, 31)
-		if err != nil || digits[0] == '+' {
+		if err != nil {
 			return refuse(fmt.Sprintf("step %q is no number below 2^31", part))
 		}
 		if len(part) > len(digits) {

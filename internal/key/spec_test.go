@@ -89,7 +89,7 @@ func TestWhatEachAlgorithmIs(t *testing.T) {
 		key.RSAPSSSHA512: {crypto.SHA512, false}, key.RSAPKCS1SHA256: {crypto.SHA256, true}, key.RSAPKCS1SHA384: {crypto.SHA384, true},
 		key.RSAPKCS1SHA512: {crypto.SHA512, true}, key.RSAOAEPSHA256: {crypto.SHA256, false}, key.XAES256GCM: {0, false},
 		key.HMACSHA256: {crypto.SHA256, true}, key.HMACSHA384: {crypto.SHA384, true}, key.HMACSHA512: {crypto.SHA512, true},
-		key.EthereumKeccak: {0, true}, "": {0, false},
+		key.EthereumKeccak: {0, true}, key.BitcoinSighash: {0, true}, "": {0, false},
 	} {
 		if alg.Hash() != want.hash || alg.Deterministic() != want.deterministic {
 			t.Errorf("%q: got %v, %v, want %v, %v", alg, alg.Hash(), alg.Deterministic(), want.hash, want.deterministic)
@@ -101,7 +101,7 @@ func TestWhatEachAlgorithmIs(t *testing.T) {
 				if h := alg.Hash(); h != 0 && !h.Available() {
 					t.Errorf("%s: its hash is not linked", alg)
 				}
-				if slices.Contains([]key.Algorithm{"", key.EthereumKeccak}, alg) {
+				if slices.Contains([]key.Algorithm{"", key.EthereumKeccak, key.BitcoinSighash}, alg) {
 					t.Errorf("%s offers %q", s, alg)
 				}
 			}
