@@ -83,28 +83,48 @@ func (p Purpose) plaintextMax() int {
 
 // fitsChain is Fits for payloads that a chain's decoder read.
 func (p Purpose) fitsChain(o journal.Order) error {
-	path, err := key.Path(nil), error(nil)
-	if o.Path != "" {
-		if path, err = key.ParsePath(o.Path); err != nil || path.String() != o.Path {
-			return fmt.Errorf("%w: path %q is not in canonical form", ErrUnfit, o.Path)
-		}
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrUnfit, fmt.Sprintf(format, args...))
+	}
+	path, err := account(o.Path)
+	if err != nil {
+		return refuse("%v", err)
 	}
 	domain, err := p.Domain.At(path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnfit, err)
-	}
-	if p.Spec != key.Secp256k1 && p.Spec != key.HDSeed || domain == key.Raw || o.Parsed.Domain() != domain || o.Algorithm != domain.ChainAlgorithm() {
-		return fmt.Errorf("%w: %s, domain %s, does not sign a payload of domain %s by %s", ErrUnfit, p.Spec, domain, o.Parsed.Domain(), o.Algorithm)
+	switch {
+	case err != nil:
+		return refuse("%v", err)
+	case p.Spec != key.Secp256k1 && p.Spec != key.HDSeed || p.Usage != key.SignVerify || domain == key.Raw ||
+		o.Parsed.Domain() != domain || o.Algorithm != domain.ChainAlgorithm():
+		return refuse("%s, domain %s, does not sign a payload of domain %s by %s", p.Spec, domain, o.Parsed.Domain(), o.Algorithm)
 	}
 	for _, t := range o.Parsed.Tasks() {
-		if len(t.Path) > 0 && p.Spec != key.HDSeed {
-			return fmt.Errorf("%w: %s has no key at %s below it", ErrUnfit, p.Spec, t.Path)
-		}
-		if !t.Path.Public() {
-			return fmt.Errorf("%w: %s is a hardened path, which no payload may choose", ErrUnfit, t.Path)
+		switch {
+		case len(t.Path) > 0 && p.Spec != key.HDSeed:
+			return refuse("%s has no key at %s below it", p.Spec, t.Path)
+		case !t.Path.Public() || len(t.Path) > key.MaxDepth:
+			return refuse("%s is a hardened or a very long path, which no payload may choose", t.Path)
+		case t.Scheme != key.ECDSA && domain != key.Bitcoin || t.Scheme > key.Taproot:
+			return refuse("domain %s has no signature of scheme %d", domain, t.Scheme)
 		}
 	}
 	return nil
+}
+
+// account reads the path of an order, which has one form only: rules and budgets
+// go by it. The master key is "", not "m".
+func account(text string) (key.Path, error) {
+	if text == "" {
+		return nil, nil
+	}
+	path, err := key.ParsePath(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(path) == 0 || path.String() != text {
+		return nil, fmt.Errorf("path %q is not in canonical form: want %s, and nothing for the master key", text, path)
+	}
+	return path, nil
 }
 
 func usageFor(v key.Verb) key.Usage {

@@ -47,6 +47,9 @@ func verifySchnorr(public *secp256k1.PublicKey, t chain.Task, sig key.Recoverabl
 		var add, output secp256k1.JacobianPoint
 		secp256k1.ScalarBaseMultNonConst(&tweak, &add)
 		secp256k1.AddNonConst(&p, &add, &output)
+		if output.Z.IsZero() {
+			return ErrSignature
+		}
 		output.ToAffine()
 		if output.Y.IsOdd() {
 			output.Y.Negate(1).Normalize()
@@ -66,7 +69,7 @@ func verifySchnorr(public *secp256k1.PublicKey, t chain.Task, sig key.Recoverabl
 	secp256k1.ScalarBaseMultNonConst(&s, &sG)
 	secp256k1.ScalarMultNonConst(&e, &p, &eP)
 	secp256k1.AddNonConst(&sG, &eP, &point)
-	if point.X.IsZero() && point.Y.IsZero() || point.Z.IsZero() {
+	if point.X.IsZero() && point.Y.IsZero() || point.Z.IsZero() { // both are ways to write infinity
 		return ErrSignature
 	}
 	point.ToAffine()

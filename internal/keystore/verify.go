@@ -93,32 +93,44 @@ func VerifyRecoverable(pub key.Public, digest []byte, sig key.Recoverable) error
 	return nil
 }
 
-// VerifyTask checks one signature of a chain's payload, by the key that the task
-// names or else by pub. Errors as Verify.
+// VerifyTask checks one signature of a chain's payload: by pub itself, or by the
+// key that the task names below pub, for which its decoder vouches. Errors as
+// Verify.
 func VerifyTask(pub key.Public, t chain.Task, sig key.Recoverable) error {
 	public, err := taskKey(pub, t)
 	if err != nil {
 		return err
 	}
-	if t.Scheme != key.ECDSA {
+	switch t.Scheme {
+	case key.ECDSA:
+		point, err := key.MarshalSecp256k1([65]byte(public.SerializeUncompressed()))
+		if err != nil {
+			return err
+		}
+		return VerifyRecoverable(point, t.Digest, sig)
+	case key.Schnorr, key.Taproot:
 		return verifySchnorr(public, t, sig)
 	}
-	point, err := key.MarshalSecp256k1([65]byte(public.SerializeUncompressed()))
-	if err != nil {
-		return err
-	}
-	return VerifyRecoverable(point, t.Digest, sig)
+	return fmt.Errorf("no signature has scheme %d", t.Scheme)
 }
 
+// taskKey never takes another's word for what the key itself is.
 func taskKey(pub key.Public, t chain.Task) (*secp256k1.PublicKey, error) {
-	if len(t.Point) > 0 {
+	if len(t.Path) > 0 {
 		return secp256k1.ParsePubKey(t.Point)
 	}
 	point, err := pub.Secp256k1()
 	if err != nil {
 		return nil, err
 	}
-	return secp256k1.ParsePubKey(point[:])
+	public, err := secp256k1.ParsePubKey(point[:])
+	if err != nil {
+		return nil, errors.New("public key: not a point of secp256k1")
+	}
+	if len(t.Point) > 0 && !bytes.Equal(t.Point, public.SerializeCompressed()) {
+		return nil, fmt.Errorf("%w: the payload asks another key, %x, to sign", ErrSignature, t.Point)
+	}
+	return public, nil
 }
 
 func verifySecp256k1(public *secp256k1.PublicKey, digest, sig []byte) error {

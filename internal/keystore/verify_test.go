@@ -40,22 +40,26 @@ type vectors struct {
 	}
 }
 
-// wycheproof reads a file of vectors beside the repository.
-func wycheproof(t *testing.T, name string) vectors {
+// shared reads a file of vectors beside the repository.
+func shared(t *testing.T, name ...string) []byte {
 	t.Helper()
 	dir := os.Getenv("KEYWARD_VECTORS")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared", "vectors")
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "wycheproof", name))
+	raw, err := os.ReadFile(filepath.Join(append([]string{dir}, name...)...))
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("no shared vectors beside the repository; set KEYWARD_VECTORS")
 	}
-	var v vectors
-	if err == nil {
-		err = json.Unmarshal(raw, &v)
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func wycheproof(t *testing.T, name string) (v vectors) {
+	t.Helper()
+	if err := json.Unmarshal(shared(t, "wycheproof", name), &v); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -190,7 +194,7 @@ func signedBy(t *testing.T, spec key.Spec, alg key.Algorithm, input []byte) (key
 		} else {
 			sig, err = rsa.SignPKCS1v15(rand.Reader, private, alg.Hash(), input)
 		}
-	case key.Secp256k1:
+	case key.Secp256k1, key.HDSeed:
 		private, e := secp256k1.GeneratePrivateKey()
 		if e != nil {
 			t.Fatal(e)
