@@ -40,7 +40,7 @@ var rooms = map[string]room{
 
 	"internal/keystore":              {may("journal", "key", "secret", "chain"), "takes Permits, so it cannot be called without one"},
 	"internal/keystore/software":     {may("keystore", "journal", "seal", "seed", "store", "key", "secret", "chain"), "private halves in sealed rows; gives journal effects, never writes itself"},
-	"internal/keystore/keystoretest": {may("keystore", "journal", "approval", "policy", "chain", "identity", "audit", "store", "key", "secret"), "the suite walks the corridor to earn real Permits"},
+	"internal/keystore/keystoretest": {may("keystore", "journal", "approval", "policy", "chain", "identity", "audit", "store", "key", "secret", "seed"), "the suite walks the corridor to earn real Permits"},
 
 	"internal/kms": {may("approval", "audit", "chain", "chain/ethereum", "charter", "identity", "journal", "key", "keystore", "keystore/software", "policy", "seal", "secret", "seed", "store"),
 		"the heart: the one room that sees the whole corridor; never an engine, never a protocol"},

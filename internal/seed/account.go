@@ -104,5 +104,5 @@ func (a Account) Point(master [4]byte, path key.Path) (point []byte, below key.P
 	if err != nil {
 		return nil, nil, false
 	}
-	return child.Point[:], below, true
+	return child.Key[:], below, true
 }

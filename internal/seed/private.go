@@ -134,7 +134,7 @@ func (p *Private) Public() (Public, error) {
 	if again != p.point {
 		return Public{}, ErrFault
 	}
-	return Public{Point: p.point, Chain: *p.c(0), Depth: p.depth, Parent: p.parent, Number: p.number}, nil
+	return Public{Key: p.point, Chain: *p.c(0), Depth: p.depth, Parent: p.parent, Number: p.number}, nil
 }
 
 // Destroy wipes it.

@@ -21,7 +21,7 @@ const PointSize = 33
 // knows it knows every key below it that is not hardened, and with one private
 // key from there also the node's own.
 type Public struct {
-	Point  [PointSize]byte // SEC 1, compressed
+	Key    [PointSize]byte // SEC 1, compressed
 	Chain  [32]byte        // chain code
 	Depth  byte
 	Parent [4]byte // fingerprint; zero for a master key
@@ -50,7 +50,7 @@ const (
 var ErrPublic = errors.New("not an extended public key")
 
 // Fingerprint names the key: the beginning of its HASH160.
-func (p Public) Fingerprint() [4]byte { return fingerprint(&p.Point) }
+func (p Public) Fingerprint() [4]byte { return fingerprint(&p.Key) }
 
 func fingerprint(point *[PointSize]byte) [4]byte {
 	sum := sha256.Sum256(point[:])
@@ -64,7 +64,7 @@ func (p Public) Text(v Version) string {
 	b := make([]byte, 0, extendedSize+4)
 	b = append(append(b, v[:]...), p.Depth)
 	b = binary.BigEndian.AppendUint32(append(b, p.Parent[:]...), p.Number)
-	b = append(append(b, p.Chain[:]...), p.Point[:]...)
+	b = append(append(b, p.Chain[:]...), p.Key[:]...)
 	return base58Check(b)
 }
 
@@ -85,7 +85,7 @@ func ParsePublic(s string) (Public, Version, error) {
 	}
 	v := Version(b[:4])
 	p := Public{
-		Depth: b[4], Parent: [4]byte(b[5:9]), Number: binary.BigEndian.Uint32(b[9:13]), Chain: [32]byte(b[13:45]), Point: [PointSize]byte(b[45:]),
+		Depth: b[4], Parent: [4]byte(b[5:9]), Number: binary.BigEndian.Uint32(b[9:13]), Chain: [32]byte(b[13:45]), Key: [PointSize]byte(b[45:]),
 	}
 	switch {
 	case v == xprv || v == tprv:
@@ -110,7 +110,7 @@ func (p Public) check() error {
 // parse finds y, which takes longer than anything else here but a
 // multiplication.
 func (p Public) parse() (*secp256k1.PublicKey, error) {
-	parsed, err := secp256k1.ParsePubKey(p.Point[:])
+	parsed, err := secp256k1.ParsePubKey(p.Key[:])
 	if err != nil {
 		return nil, errors.New("the point is not on the curve")
 	}
@@ -134,7 +134,7 @@ func (p Public) child(parsed *secp256k1.PublicKey, number uint32) (Public, error
 		return Public{}, fmt.Errorf("%w: it is deeper than 255 steps", ErrChild)
 	}
 	var data [PointSize + 4]byte
-	copy(data[:], p.Point[:])
+	copy(data[:], p.Key[:])
 	left, right := step(&p.Chain, &data, number)
 	var k secp256k1.ModNScalar
 	if k.SetBytes(&left) != 0 {
@@ -147,7 +147,7 @@ func (p Public) child(parsed *secp256k1.PublicKey, number uint32) (Public, error
 	if sum.Z.IsZero() {
 		return Public{}, ErrChild
 	}
-	return Public{Point: compress(&sum), Chain: right, Depth: p.Depth + 1, Parent: p.Fingerprint(), Number: number}, nil
+	return Public{Key: compress(&sum), Chain: right, Depth: p.Depth + 1, Parent: p.Fingerprint(), Number: number}, nil
 }
 
 // step is the HMAC that both derivations share.

@@ -67,8 +67,8 @@ func public(t testing.TB, p *seed.Private) seed.Public {
 // private is an extended private key as text, for comparison with vectors.
 func private(t testing.TB, p *seed.Private) string {
 	x := public(t, p)
-	x.Point[0] = 0
-	copy(x.Point[1:], p.Scalars()[:32])
+	x.Key[0] = 0
+	copy(x.Key[1:], p.Scalars()[:32])
 	return x.Text(seed.Version{0x04, 0x88, 0xad, 0xe4})
 }
 
@@ -183,7 +183,7 @@ func TestBothHalvesDeriveTheSameKeys(t *testing.T) {
 		}
 		full := append(parse(t, "m/84h/0h/0h"), path...)
 		point, below, ok := a.Point(a.Master, full)
-		if !ok || !bytes.Equal(point, want.Point[:]) || below.String() != path.String() {
+		if !ok || !bytes.Equal(point, want.Key[:]) || below.String() != path.String() {
 			t.Errorf("%s: got %x at %s, %v", full, point, below, ok)
 		}
 	}
@@ -193,8 +193,8 @@ func TestBothHalvesDeriveTheSameKeys(t *testing.T) {
 		"m/0/1": "03e775fd51f0dfb8cd865d9ff1cca2a158cf651fe997fdc9fee9c1d3b5e995ea77",
 		"m/1/0": "03025324888e429ab8e3dbaf1f7802648b9cd01e9b418485c5fa4c1b9b5700e1a6",
 	} {
-		if got, err := a.Child(parse(t, path)); err != nil || hex.EncodeToString(got.Point[:]) != want {
-			t.Errorf("%s: got %x, %v, want %s", path, got.Point, err, want)
+		if got, err := a.Child(parse(t, path)); err != nil || hex.EncodeToString(got.Key[:]) != want {
+			t.Errorf("%s: got %x, %v, want %s", path, got.Key, err, want)
 		}
 	}
 }
@@ -218,7 +218,7 @@ func TestAnAccountOwnsWhatIsBelowItAlone(t *testing.T) {
 	}
 	x := public(t, at(t, m, "m/84h/0h/0h"))
 	off := x
-	off.Point = [33]byte{2, 32: 7} // BIP-32, test vector 5
+	off.Key = [33]byte{2, 32: 7} // BIP-32, test vector 5
 	for name, c := range map[string]struct {
 		p    seed.Public
 		path string

@@ -188,10 +188,15 @@ func (h *House) Commit(effect func(*store.Tx) error) {
 // Decide judges a request of the operator about a key.
 func (h *House) Decide(k key.Key, v key.Version, alg key.Algorithm, p chain.Parsed) policy.Decision {
 	h.T.Helper()
+	return h.decide(k, v, "", alg, p)
+}
+
+func (h *House) decide(k key.Key, v key.Version, path string, alg key.Algorithm, p chain.Parsed) policy.Decision {
+	h.T.Helper()
 	h.Know(k)
 	now := h.Journal.Now()
 	req, err := policy.NewRequest(policy.Input{
-		Actor: identity.Operator("offline"), Parsed: p, Key: k, Version: v, Algorithm: alg, Epoch: h.Journal.Epoch(), Created: now,
+		Actor: identity.Operator("offline"), Parsed: p, Key: k, Version: v, Path: path, Algorithm: alg, Epoch: h.Journal.Epoch(), Created: now,
 	})
 	if err != nil {
 		h.T.Fatal(err)
@@ -206,7 +211,13 @@ func (h *House) Decide(k key.Key, v key.Version, alg key.Algorithm, p chain.Pars
 // Permit walks the corridor for the operator, as far as a Permit.
 func (h *House) Permit(k key.Key, v key.Version, alg key.Algorithm, p chain.Parsed) journal.Permit {
 	h.T.Helper()
-	permit, err := h.Try(k, v, alg, p)
+	return h.PermitAt(k, v, "", alg, p)
+}
+
+// PermitAt is Permit for an account below the key.
+func (h *House) PermitAt(k key.Key, v key.Version, path string, alg key.Algorithm, p chain.Parsed) journal.Permit {
+	h.T.Helper()
+	permit, err := h.try(k, v, path, alg, p)
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -216,8 +227,13 @@ func (h *House) Permit(k key.Key, v key.Version, alg key.Algorithm, p chain.Pars
 // Try is Permit that may fail.
 func (h *House) Try(k key.Key, v key.Version, alg key.Algorithm, p chain.Parsed) (journal.Permit, error) {
 	h.T.Helper()
+	return h.try(k, v, "", alg, p)
+}
+
+func (h *House) try(k key.Key, v key.Version, path string, alg key.Algorithm, p chain.Parsed) (journal.Permit, error) {
+	h.T.Helper()
 	for {
-		d := h.Decide(k, v, alg, p)
+		d := h.decide(k, v, path, alg, p)
 		g, err := approval.Tally(d, h.Journal.Now())
 		if err != nil {
 			return journal.Permit{}, err

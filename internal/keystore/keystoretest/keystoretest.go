@@ -16,6 +16,7 @@ import (
 	"keyward/internal/journal"
 	"keyward/internal/key"
 	"keyward/internal/keystore"
+	"keyward/internal/seed"
 )
 
 // Subject is a keystore under test, with what surrounds it.
@@ -25,8 +26,11 @@ type Subject struct {
 	// Create gives a key its material and returns it with what its public half
 	// is. ID, Spec, Usage, Domain, Origin and Current are set.
 	Create func(t testing.TB, k key.Key) key.Key
-	// Permit walks the corridor for a payload; truth says of the key what k says.
-	Permit func(t testing.TB, k key.Key, alg key.Algorithm, p chain.Parsed) journal.Permit
+	// Permit walks the corridor for a payload and an account below the key, or "";
+	// truth says of the key what k says.
+	Permit func(t testing.TB, k key.Key, path string, alg key.Algorithm, p chain.Parsed) journal.Permit
+	// Account derives the public half of an account; nil where Specs leave seeds out.
+	Account func(t testing.TB, k key.Key, path key.Path) seed.Account
 	// Finish tells the journal that the permit was used.
 	Finish func(journal.Permit)
 	// Seal takes the keystore what it needs to work.
@@ -51,7 +55,7 @@ func (k kind) String() string { return fmt.Sprintf("%s/%s/%s", k.spec, k.usage, 
 func kinds() (all []kind) {
 	for _, s := range key.Specs() {
 		for _, u := range []key.Usage{key.SignVerify, key.EncryptDecrypt, key.GenerateVerifyMAC} {
-			for _, d := range []key.Domain{key.Raw, key.Ethereum} {
+			for _, d := range []key.Domain{key.Raw, key.Ethereum, key.Bitcoin, key.ByPath} {
 				if s.Algorithms(u) != nil && d.Check(s) == nil {
 					all = append(all, kind{s, u, d})
 				}
@@ -75,6 +79,8 @@ func Run(t *testing.T, open func(testing.TB) Subject) {
 				s.macs(t, k)
 			case k.usage == key.EncryptDecrypt:
 				s.encrypts(t, k)
+			case k.domain != key.Raw:
+				s.signsTasks(t, k)
 			default:
 				s.signs(t, k)
 			}
@@ -120,10 +126,41 @@ func plain(t testing.TB, verb key.Verb, typ chain.Type, alg key.Algorithm, paylo
 	return p
 }
 
+// permit is one for an order that a key of a kind carries out.
+func (s *suite) permit(t testing.TB, own kind, k key.Key) journal.Permit {
+	t.Helper()
+	path, alg, p := own.order(t)
+	if own.domain != key.Raw {
+		k.Domain = p.Domain()
+	}
+	return s.Permit(t, k, path, alg, p)
+}
+
+func (k kind) order(t testing.TB) (path string, alg key.Algorithm, p chain.Parsed) {
+	t.Helper()
+	for path, domain := range k.places() {
+		if domain != key.Raw {
+			return path, domain.ChainAlgorithm(), Tasks(t, domain, chain.Task{})
+		}
+	}
+	verbs := map[key.Usage]key.Verb{key.SignVerify: key.Sign, key.EncryptDecrypt: key.Encrypt, key.GenerateVerifyMAC: key.MAC}
+	alg = k.spec.Algorithms(k.usage)[0]
+	return "", alg, plain(t, verbs[k.usage], chain.TypeMsg, alg, []byte("once"))
+}
+
 // use earns a permit and uses it.
 func (s *suite) use(t testing.TB, k key.Key, alg key.Algorithm, p chain.Parsed) (keystore.Result, error) {
 	t.Helper()
-	permit := s.Permit(t, k, alg, p)
+	return s.useAt(t, k, "", alg, p)
+}
+
+func (s *suite) useAt(t testing.TB, k key.Key, path string, alg key.Algorithm, p chain.Parsed) (keystore.Result, error) {
+	t.Helper()
+	return s.spend(t, s.Permit(t, k, path, alg, p))
+}
+
+func (s *suite) spend(t testing.TB, permit journal.Permit) (keystore.Result, error) {
+	t.Helper()
 	r, err := s.Keystore.Use(context.Background(), permit)
 	s.Finish(permit)
 	switch {
@@ -139,7 +176,12 @@ func (s *suite) use(t testing.TB, k key.Key, alg key.Algorithm, p chain.Parsed) 
 
 func (s *suite) must(t testing.TB, k key.Key, alg key.Algorithm, p chain.Parsed) keystore.Result {
 	t.Helper()
-	r, err := s.use(t, k, alg, p)
+	return s.mustAt(t, k, "", alg, p)
+}
+
+func (s *suite) mustAt(t testing.TB, k key.Key, path string, alg key.Algorithm, p chain.Parsed) keystore.Result {
+	t.Helper()
+	r, err := s.useAt(t, k, path, alg, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,17 +284,13 @@ func (s *suite) refusesOtherOrders(t *testing.T, own kind) {
 	}
 }
 
-// verbs are one of each usage.
-var verbs = map[key.Usage]key.Verb{key.SignVerify: key.Sign, key.EncryptDecrypt: key.Encrypt, key.GenerateVerifyMAC: key.MAC}
-
 // refusesOtherPermits: none, spent, copied.
 func (s *suite) refusesOtherPermits(t *testing.T, own kind) {
-	k, alg := s.key(t, own), own.spec.Algorithms(own.usage)[0]
-	ctx := context.Background()
+	k, ctx := s.key(t, own), context.Background()
 	if r, err := s.Keystore.Use(ctx, journal.Permit{}); !errors.Is(err, journal.ErrNoPermit) || r.Valid() {
 		t.Errorf("no permit: got %v, want %v", err, journal.ErrNoPermit)
 	}
-	permit := s.Permit(t, k, alg, plain(t, verbs[own.usage], chain.TypeMsg, alg, []byte("once")))
+	permit := s.permit(t, own, k)
 	copied := permit
 	if _, err := s.Keystore.Use(ctx, permit); err != nil {
 		t.Fatal(err)
@@ -267,16 +305,14 @@ func (s *suite) refusesOtherPermits(t *testing.T, own kind) {
 
 func (s *suite) knowsNoStranger(t *testing.T) {
 	for own, known := range s.keys {
-		k, alg := newKey(t, own), own.spec.Algorithms(own.usage)[0]
-		k.Versions = known.Versions
-		if _, err := s.use(t, k, alg, plain(t, verbs[own.usage], chain.TypeMsg, alg, nil)); !errors.Is(err, keystore.ErrNoKey) {
-			t.Errorf("%s: got %v, want %v", own, err, keystore.ErrNoKey)
-		}
-		k = known
-		k.Current++
-		k.Versions = append(slices.Clone(known.Versions), key.VersionInfo{Version: k.Current, Public: known.Versions[0].Public})
-		if _, err := s.use(t, k, alg, plain(t, verbs[own.usage], chain.TypeMsg, alg, nil)); !errors.Is(err, keystore.ErrNoKey) {
-			t.Errorf("version 2 of %s: got %v, want %v", own, err, keystore.ErrNoKey)
+		stranger, second := newKey(t, own), known
+		stranger.Versions = known.Versions
+		second.Current++
+		second.Versions = append(slices.Clone(known.Versions), key.VersionInfo{Version: second.Current, Public: known.Versions[0].Public})
+		for name, k := range map[string]key.Key{"a stranger": stranger, "version 2": second} {
+			if _, err := s.spend(t, s.permit(t, own, k)); !errors.Is(err, keystore.ErrNoKey) {
+				t.Errorf("%s, %s: got %v, want %v", own, name, err, keystore.ErrNoKey)
+			}
 		}
 	}
 }
@@ -284,8 +320,7 @@ func (s *suite) knowsNoStranger(t *testing.T) {
 func (s *suite) sealed(t *testing.T) {
 	var permits []journal.Permit
 	for own, k := range s.keys {
-		alg := own.spec.Algorithms(own.usage)[0]
-		permits = append(permits, s.Permit(t, k, alg, plain(t, verbs[own.usage], chain.TypeMsg, alg, nil)))
+		permits = append(permits, s.permit(t, own, k))
 	}
 	s.Seal()
 	for _, p := range permits {

@@ -2,9 +2,6 @@ package keystoretest
 
 import (
 	"bytes"
-	"crypto/rand"
-	"errors"
-	"math/big"
 	"sync"
 	"testing"
 
@@ -15,49 +12,6 @@ import (
 	"keyward/internal/key"
 	"keyward/internal/keystore"
 )
-
-// decoder reads a payload as digests, one after the other. It is a chain in
-// which everything is understood and moves nothing.
-type decoder struct{ kind chain.Kind }
-
-func (decoder) Domain() key.Domain { return key.Ethereum }
-
-func (d decoder) Decode(payload []byte, _ chain.Ask) (chain.Decoded, error) {
-	typ := chain.TypeMsg
-	if d.kind == chain.Transaction {
-		typ = chain.TypeTx
-	}
-	dec := chain.Decoded{
-		Type:   typ,
-		Intent: chain.Intent{Kind: d.kind, Chain: "eip155:1", Sentence: "Sign digests.", Text: "digests"},
-		Assemble: func([]key.Recoverable) ([]byte, error) {
-			return nil, errors.New("nobody assembles digests")
-		},
-		Extract: func([]byte) ([]key.Recoverable, error) { return nil, errors.New("nobody assembles digests") },
-	}
-	if d.kind == chain.Transaction {
-		dec.Intent.Fee = &chain.Fee{Asset: chain.Asset{ID: "eip155:1/slip44:60"}, Max: new(big.Int)}
-	}
-	for ; len(payload) >= chain.DigestSize; payload = payload[chain.DigestSize:] {
-		dec.Tasks = append(dec.Tasks, chain.Task{Digest: payload[:chain.DigestSize]})
-	}
-	return dec, nil
-}
-
-// Digests is a payload of n random digests, of the chain for which Ethereum keys
-// sign in this suite.
-func Digests(t testing.TB, kind chain.Kind, n int) chain.Parsed {
-	t.Helper()
-	payload := make([]byte, n*chain.DigestSize)
-	if _, err := rand.Read(payload); err != nil {
-		t.Fatal(err)
-	}
-	p, err := chain.Parse(decoder{kind}, payload, chain.Ask{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // recovers signs many digests and recovers the public key from each signature.
 func (s *suite) recovers(t *testing.T) {

@@ -44,8 +44,21 @@ type evidence struct {
 
 // Generate makes the material of a version of k (its id, spec, usage, domain,
 // origin and exportability are sealed with it), and tests it. A key that fails
-// its test is keystore.ErrCheck, and gone.
+// its test is keystore.ErrCheck, and gone. A seed has 256 bits of entropy.
 func (k *Keystore) Generate(ctx context.Context, about key.Key, version key.Version) (Birth, error) {
+	generate, procedure := generators(about.Spec)
+	return k.bear(ctx, about, version, origin{key.Generated, sources(), procedure, generate})
+}
+
+// origin is where the material of a birth comes from.
+type origin struct {
+	is        key.Origin // what the key must say
+	sources   []string
+	procedure string
+	generator
+}
+
+func (k *Keystore) bear(ctx context.Context, about key.Key, version key.Version, from origin) (Birth, error) {
 	if err := k.enter(); err != nil {
 		return Birth{}, err
 	}
@@ -60,11 +73,13 @@ func (k *Keystore) Generate(ctx context.Context, about key.Key, version key.Vers
 	if err := about.Domain.Check(about.Spec); err != nil {
 		return Birth{}, fmt.Errorf("generate %s: %w", ref, err)
 	}
+	if about.Origin != from.is {
+		return Birth{}, fmt.Errorf("generate %s: a key of origin %q is %s", ref, about.Origin, from.is)
+	}
 	if err := ctx.Err(); err != nil { // RSA takes its time
 		return Birth{}, err
 	}
-	generate, procedure := generators(about.Spec)
-	plain, public, err := generate(about.Spec)
+	plain, public, err := from.generator(about.Spec)
 	defer plain.Destroy()
 	if err != nil {
 		return Birth{}, fmt.Errorf("generate %s: %w", ref, err)
@@ -81,7 +96,7 @@ func (k *Keystore) Generate(ctx context.Context, about key.Key, version key.Vers
 		return Birth{}, fmt.Errorf("generate %s: %w", ref, err)
 	}
 	evidence, err := strict.Marshal(evidence{
-		1, about.Spec, time.Now().UnixMilli(), sources(), procedure, runtime.Version(), moduleVersion(), []string{proof.Test},
+		1, about.Spec, time.Now().UnixMilli(), from.sources, from.procedure, runtime.Version(), moduleVersion(), proof.Tests,
 	})
 	if err != nil {
 		return Birth{}, err

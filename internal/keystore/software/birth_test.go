@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ func TestWhatCannotBeMadeIsRefused(t *testing.T) {
 		"no such spec":          func(k *key.Key) key.Version { k.Spec = "ECC_NIST_P224"; return 2 },
 		"a domain of one chain": func(k *key.Key) key.Version { k.Domain = key.Ethereum; return 2 },
 		"no domain":             func(k *key.Key) key.Version { k.Domain = ""; return 2 },
+		"another origin":        func(k *key.Key) key.Version { k.Origin = key.Imported; return 2 },
+		"a raw seed":            func(k *key.Key) key.Version { k.Spec = key.HDSeed; return 2 },
 	} {
 		k := good
 		v := change(&k)
@@ -44,7 +47,7 @@ func TestAKeyProvesItself(t *testing.T) {
 	w := newWorld(t, 0)
 	for _, k := range []key.Key{
 		{Spec: key.AES256}, {Spec: key.HMAC384}, {Spec: key.RSA2048}, {Spec: key.RSA2048, Usage: key.EncryptDecrypt}, {Spec: key.P256},
-		{Spec: key.P384}, {Spec: key.P521}, {Spec: key.Secp256k1, Domain: key.Ethereum}, {Spec: key.Ed25519},
+		{Spec: key.P384}, {Spec: key.P521}, {Spec: key.Secp256k1, Domain: key.Ethereum}, {Spec: key.Ed25519}, {Spec: key.HDSeed},
 	} {
 		k = w.create(t, k)
 		ref, public := key.Ref{ID: k.ID, Version: 1}, k.Versions[0].Public
@@ -82,7 +85,7 @@ func TestAKeyProvesItself(t *testing.T) {
 func TestABirthHasItsEvidence(t *testing.T) {
 	w := newWorld(t, 0)
 	tests := map[key.Usage]string{key.SignVerify: "sign and verify", key.EncryptDecrypt: "encrypt and decrypt", key.GenerateVerifyMAC: "compute twice"}
-	for _, spec := range []key.Spec{key.AES256, key.HMAC256, key.P256, key.P521, key.Secp256k1, key.Ed25519, key.RSA2048} {
+	for _, spec := range []key.Spec{key.AES256, key.HMAC256, key.P256, key.P521, key.Secp256k1, key.Ed25519, key.RSA2048, key.HDSeed} {
 		before := time.Now().UnixMilli()
 		k := w.create(t, key.Key{Spec: spec})
 		var got struct {
@@ -103,8 +106,11 @@ func TestABirthHasItsEvidence(t *testing.T) {
 			t.Errorf("%s: got %d entries, %v, want 8", spec, len(entries), err)
 		}
 		if got.Format != 1 || got.Spec != spec || got.Made < before || got.Made > time.Now().UnixMilli() || len(got.Sources) != 1 ||
-			got.Procedure == "" || got.Program == "" || len(got.Tests) != 1 || got.Tests[0] != tests[k.Usage] {
+			got.Procedure == "" || got.Program == "" || got.Tests[0] != tests[k.Usage] || len(got.Tests) != 1 && spec != key.HDSeed {
 			t.Errorf("%s: got %+v", spec, got)
+		}
+		if spec == key.HDSeed && !slices.Equal(got.Tests, []string{"sign and verify", "derive in both ways"}) {
+			t.Errorf("%s: got tests %v", spec, got.Tests)
 		}
 	}
 }

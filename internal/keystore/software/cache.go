@@ -10,40 +10,53 @@ import (
 	"keyward/internal/keystore"
 )
 
-// entry is the private half of one version of a key, ready to be used. Whoever
+// entry is a secret that is ready to be used, and what it is found by. Whoever
 // holds it may use it; the last one to release it wipes it.
-type entry struct {
-	ref key.Ref
-	attributes
-	half half
+type entry[K comparable, S half] struct {
+	ref    K
+	secret S
 
 	holds        atomic.Int64
-	newer, older *entry // in the shard's list, under its lock
+	newer, older *entry[K, S] // in the shard's list, under its lock
 }
 
-func (e *entry) purpose() keystore.Purpose {
-	return keystore.Purpose{Spec: e.Spec, Usage: e.Usage, Domain: e.Domain}
+// held makes an entry, held for the caller.
+func held[K comparable, S half](ref K, secret S) *entry[K, S] {
+	e := &entry[K, S]{ref: ref, secret: secret}
+	e.holds.Store(1)
+	return e
 }
 
-func (e *entry) release() {
+func (e *entry[K, S]) release() {
 	if e.holds.Add(-1) == 0 {
-		e.half.wipe()
+		e.secret.wipe()
 	}
 }
 
-// cache keeps entries ready, the most recently used ones, in shards so that
+// ready is the private half of one version of a key, with what it was born as.
+type ready struct {
+	attributes
+	half
+}
+
+func (r ready) purpose() keystore.Purpose {
+	return keystore.Purpose{Spec: r.Spec, Usage: r.Usage, Domain: r.Domain}
+}
+
+// cache keeps keys ready, the most recently used ones, in shards so that
 // callers on many processors rarely wait for each other.
 type cache struct {
 	seed   maphash.Seed
-	shards []shard
+	shards []shard[key.Ref, ready]
 }
 
-type shard struct {
+// shard keeps at most max entries, the most recently used ones.
+type shard[K comparable, S half] struct {
 	mu      sync.Mutex
 	max     int
-	entries map[key.Ref]*entry
-	newest  *entry // a ring: newest.newer is the oldest
-	purges  uint64 // so far; what was loaded before one is not kept after it
+	entries map[K]*entry[K, S]
+	newest  *entry[K, S] // a ring: newest.newer is the oldest
+	purges  uint64       // so far; what was loaded before one is not kept after it
 	_       [64]byte
 }
 
@@ -55,21 +68,21 @@ func newCache(size int) *cache {
 	if size < 8*shards { // too few for chance to spread them evenly
 		n = 1
 	}
-	c := &cache{seed: maphash.MakeSeed(), shards: make([]shard, n)}
+	c := &cache{seed: maphash.MakeSeed(), shards: make([]shard[key.Ref, ready], n)}
 	for i := range c.shards {
 		c.shards[i].max = size / n
-		c.shards[i].entries = make(map[key.Ref]*entry)
+		c.shards[i].entries = make(map[key.Ref]*entry[key.Ref, ready])
 	}
 	return c
 }
 
-func (c *cache) shard(ref key.Ref) *shard {
+func (c *cache) shard(ref key.Ref) *shard[key.Ref, ready] {
 	return &c.shards[maphash.Comparable(c.seed, ref)%uint64(len(c.shards))]
 }
 
 // open returns the key's entry, from the cache or else as load makes it, held
 // for the caller.
-func (k *Keystore) open(ctx context.Context, ref key.Ref) (*entry, error) {
+func (k *Keystore) open(ctx context.Context, ref key.Ref) (*entry[key.Ref, ready], error) {
 	s := k.cache.shard(ref)
 	e, purges := s.hold(ref)
 	if e != nil {
@@ -83,7 +96,7 @@ func (k *Keystore) open(ctx context.Context, ref key.Ref) (*entry, error) {
 }
 
 // hold returns the entry, held for the caller, or nil and the number of purges.
-func (s *shard) hold(ref key.Ref) (*entry, uint64) {
+func (s *shard[K, S]) hold(ref K) (*entry[K, S], uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[ref]
@@ -101,7 +114,7 @@ func (s *shard) hold(ref key.Ref) (*entry, uint64) {
 // keep takes a new entry that the caller holds and returns the one to use. Of
 // two that were loaded at the same time one stays. An entry that was loaded
 // before a purge is the caller's alone: its key may have been destroyed since.
-func (s *shard) keep(e *entry, purges uint64) *entry {
+func (s *shard[K, S]) keep(e *entry[K, S], purges uint64) *entry[K, S] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.purges != purges {
@@ -121,18 +134,21 @@ func (s *shard) keep(e *entry, purges uint64) *entry {
 	return e
 }
 
-// purge drops what fits. Entries in use are wiped by their last user.
 func (c *cache) purge(fits func(key.Ref) bool) {
 	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		s.purges++
-		for ref, e := range s.entries {
-			if fits(ref) {
-				s.drop(e)
-			}
+		c.shards[i].purge(fits)
+	}
+}
+
+// purge drops what fits. Entries in use are wiped by their last user.
+func (s *shard[K, S]) purge(fits func(K) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.purges++
+	for ref, e := range s.entries {
+		if fits(ref) {
+			s.drop(e)
 		}
-		s.mu.Unlock()
 	}
 }
 
@@ -146,14 +162,14 @@ func (c *cache) len() (n int) {
 	return n
 }
 
-func (s *shard) drop(e *entry) {
+func (s *shard[K, S]) drop(e *entry[K, S]) {
 	delete(s.entries, e.ref)
 	s.unlink(e)
 	e.release()
 }
 
 // link puts e in front.
-func (s *shard) link(e *entry) {
+func (s *shard[K, S]) link(e *entry[K, S]) {
 	if s.newest == nil {
 		e.newer, e.older = e, e
 	} else {
@@ -163,7 +179,7 @@ func (s *shard) link(e *entry) {
 	s.newest = e
 }
 
-func (s *shard) unlink(e *entry) {
+func (s *shard[K, S]) unlink(e *entry[K, S]) {
 	if e.older == e {
 		s.newest = nil
 	} else {

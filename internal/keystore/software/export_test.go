@@ -8,6 +8,7 @@ import (
 	"keyward/internal/key"
 	"keyward/internal/keystore"
 	"keyward/internal/secret"
+	"keyward/internal/seed"
 )
 
 // What the tests of this room look at behind its back.
@@ -25,6 +26,15 @@ var (
 func (c *curve256) Sign(d, digest [32]byte) signature256 { return c.sign(&d, &digest) }
 
 func (c *curve256) Again(s signature256, d, digest [32]byte) bool { return c.again(&s, &d, &digest) }
+
+// Schnorr signs with any auxiliary randomness; nil for what keyward uses.
+func (c *curve256) Schnorr(d, digest [32]byte, aux []byte, scheme key.Scheme, root []byte) (signature256, bool) {
+	mask := auxMask
+	if aux != nil {
+		mask = keystore.TaggedHash("BIP0340/aux", aux)
+	}
+	return c.schnorr(&d, &digest, &mask, scheme, root)
+}
 
 func (s signature256) Parts() (r, t [32]byte, v byte) { return s.r, s.s, s.v }
 
@@ -72,9 +82,9 @@ type Half struct{ Wiped int }
 
 func (h *Half) wipe() { h.Wiped++ }
 
-type Held struct{ e *entry }
+type Held struct{ e *entry[key.Ref, ready] }
 
-func (h Held) Half() *Half { return h.e.half.(*Half) }
+func (h Held) Half() *Half { return h.e.secret.half.(*Half) }
 func (h Held) Release()    { h.e.release() }
 
 func NewCache(size int) Cache { return Cache{newCache(size)} }
@@ -87,9 +97,7 @@ func (c Cache) Hold(ref key.Ref) (h Held, ok bool, purges uint64) {
 }
 
 func (c Cache) Keep(ref key.Ref, purges uint64) Held {
-	e := &entry{ref: ref, half: new(Half)}
-	e.holds.Store(1)
-	return Held{c.c.shard(ref).keep(e, purges)}
+	return Held{c.c.shard(ref).keep(held(ref, ready{half: new(Half)}), purges)}
 }
 
 func (c Cache) Purge(fits func(key.Ref) bool) { c.c.purge(fits) }
@@ -118,11 +126,47 @@ func (k *Keystore) Obey(ctx context.Context, o journal.Order) (keystore.Made, er
 		return keystore.Made{}, err
 	}
 	defer e.release()
-	if err := e.purpose().Fits(o); err != nil {
+	if err := e.secret.purpose().Fits(o); err != nil {
 		return keystore.Made{}, err
 	}
-	return k.obey(e, o)
+	return k.obey(e.secret.half, o)
 }
+
+// Nodes is how many nodes of a seed are ready.
+func (k *Keystore) Nodes(ctx context.Context, ref key.Ref) int {
+	e, err := k.open(ctx, ref)
+	if err != nil {
+		return -1
+	}
+	defer e.release()
+	t := e.secret.half.(*tree)
+	t.nodes.mu.Lock()
+	defer t.nodes.mu.Unlock()
+	return len(t.nodes.entries)
+}
+
+// Spoil lets a bit fall over in a copy of a node's private key.
+func (k *Keystore) Spoil(ctx context.Context, ref key.Ref, path key.Path, at int) error {
+	e, err := k.open(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer e.release()
+	p, err := placeOf(path, nil)
+	if err != nil {
+		return err
+	}
+	node, err := e.secret.half.(*tree).at(p)
+	if err != nil {
+		return err
+	}
+	defer node.release()
+	node.secret.Scalars()[at] ^= 1
+	return nil
+}
+
+func MarshalSeed(m seed.Mnemonic) secret.Bytes               { return marshalSeed(m) }
+func ParseSeed(material secret.Bytes) (seed.Mnemonic, error) { return parseSeed(material) }
 
 func ParseAttributes(b []byte) (attributes, error) { return parseAttributes(b) }
 
@@ -132,4 +176,38 @@ func MarshalAttributes(a attributes) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// Grow makes a tree of material, for a public half of this hash.
+func Grow(material secret.Bytes, publicHash [32]byte) error {
+	t, err := newTree(material, publicHash)
+	if err == nil {
+		t.wipe()
+	}
+	return err
+}
+
+// Node is a node of a seed that was ready.
+type Node struct{ p *seed.Private }
+
+// Gone tells whether it was destroyed.
+func (n Node) Gone() (gone bool) {
+	defer func() { gone = recover() != nil }() // there is nothing to lend
+	n.p.Scalars()
+	return false
+}
+
+// Ready lends all nodes of a seed.
+func (k *Keystore) Ready(ctx context.Context, ref key.Ref) (all []Node) {
+	e, err := k.open(ctx, ref)
+	if err != nil {
+		return nil
+	}
+	defer e.release()
+	t := e.secret.half.(*tree)
+	all = append(all, Node{t.master.secret.Private})
+	for _, n := range t.nodes.entries {
+		all = append(all, Node{n.secret.Private})
+	}
+	return all
 }

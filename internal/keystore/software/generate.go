@@ -30,6 +30,8 @@ func generators(s key.Spec) (make generator, procedure string) {
 			return generateScalar, "FIPS 186-5, appendix A.2.2"
 		}
 		return generateNIST, "FIPS 186-5, appendix A.2.2"
+	case key.HDSeed:
+		return generateSeed(seedBits), seedMethod
 	case key.Ed25519:
 		return generateEdwards, "RFC 8032, section 5.1.5"
 	case key.RSA2048, key.RSA3072, key.RSA4096:

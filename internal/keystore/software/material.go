@@ -97,7 +97,7 @@ func parseAttributes(b []byte) (a attributes, err error) {
 }
 
 // load reads, opens and prepares the material of ref.
-func (k *Keystore) load(ctx context.Context, ref key.Ref) (*entry, error) {
+func (k *Keystore) load(ctx context.Context, ref key.Ref) (*entry[key.Ref, ready], error) {
 	e, err := k.loadOnce(ctx, ref)
 	if errors.Is(err, seal.ErrVersion) {
 		return k.loadOnce(ctx, ref) // sealed anew, and the older root key retired, since the row was read
@@ -105,7 +105,7 @@ func (k *Keystore) load(ctx context.Context, ref key.Ref) (*entry, error) {
 	return e, err
 }
 
-func (k *Keystore) loadOnce(ctx context.Context, ref key.Ref) (*entry, error) {
+func (k *Keystore) loadOnce(ctx context.Context, ref key.Ref) (*entry[key.Ref, ready], error) {
 	row, err := k.opt.Reader.Row(ctx, materials, string(ref.ID), int64(ref.Version))
 	if err != nil {
 		return nil, known(ref, err)
@@ -123,9 +123,7 @@ func (k *Keystore) loadOnce(ctx context.Context, ref key.Ref) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("material of %s: %w", ref, err)
 	}
-	e := &entry{ref: ref, attributes: m.attributes, half: h}
-	e.holds.Store(1)
-	return e, nil
+	return held(ref, ready{m.attributes, h}), nil
 }
 
 // known gives the errors of store and seal the names that callers of a keystore

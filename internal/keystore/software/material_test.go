@@ -73,7 +73,7 @@ func TestMaterialIsWrittenOnce(t *testing.T) {
 // not be possible to say something else there, even for one who holds the row key.
 func TestAttributesAreSealedWithTheMaterial(t *testing.T) {
 	w := newWorld(t, 0)
-	k := w.create(t, key.Key{Spec: key.Secp256k1, Domain: key.Ethereum})
+	k := w.create(t, key.Key{Spec: key.Secp256k1})
 	table := software.Materials()
 	original, err := w.Reader.Row(t.Context(), table, string(k.ID), int64(1))
 	if err != nil {
@@ -84,7 +84,7 @@ func TestAttributesAreSealedWithTheMaterial(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, other := range map[int]any{
-		1: "ECC_NIST_P256", 2: "ENCRYPT_DECRYPT", 3: "raw", 4: "imported", 5: true, 6: make([]byte, 32),
+		1: "ECC_NIST_P256", 2: "ENCRYPT_DECRYPT", 3: "ethereum", 4: "imported", 5: true, 6: make([]byte, 32),
 	} {
 		changed := map[int]any{}
 		for i, v := range context {
@@ -104,7 +104,7 @@ func TestAttributesAreSealedWithTheMaterial(t *testing.T) {
 	w.works(t, k)
 
 	// Nor does it open in another key's row.
-	other := w.create(t, key.Key{Spec: key.Secp256k1, Domain: key.Ethereum})
+	other := w.create(t, key.Key{Spec: key.Secp256k1})
 	w.Commit(func(tx *store.Tx) error {
 		row, err := tx.Row(table, string(k.ID), int64(1))
 		if err != nil {

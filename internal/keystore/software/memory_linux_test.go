@@ -75,7 +75,7 @@ func TestNothingOfAKeyIsInMemoryAfterSealing(t *testing.T) {
 		}
 		found := needles.scan(t, cmd.Process.Pid)
 		if phase == 0 { // the scan has teeth: it finds what is in use
-			for _, name := range []string{"root key", "AES_256", "HMAC_256", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_SECG_P256K1", "ECC_NIST_EDWARDS25519", "RSA_2048"} {
+			for _, name := range []string{"root key", "AES_256", "HMAC_256", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_SECG_P256K1", "ECC_NIST_EDWARDS25519", "RSA_2048", "HD_SEED node"} {
 				if len(found[name]) == 0 {
 					t.Errorf("before sealing: %s is not found", name)
 				}
@@ -145,6 +145,11 @@ func (n *needles) add(t *testing.T, name string, value []byte) {
 		n.piece(name, k.Precomputed.Dq.Bytes())
 		n.piece(name, k.Precomputed.Qinv.Bytes())
 		return
+	case strings.HasPrefix(name, "HD_SEED"):
+		n.seed(t, name, value)
+		return
+	case name == "ECC_SECG_P256K1":
+		n.tweaked(name, value)
 	case name == "ECC_NIST_EDWARDS25519":
 		expanded := sha512.Sum512(value)
 		n.piece(name, expanded[:])
@@ -284,7 +289,7 @@ func TestMemoryOfTheChild(t *testing.T) {
 	}
 	draw.name = "wrapping key"
 	w := &world{House: journaltest.New(t), root: root}
-	w.Keystore = software.New(software.Options{Reader: w.Reader, Root: root, Rand: draw, Size: 13})
+	w.Keystore = software.New(software.Options{Reader: w.Reader, Root: root, Rand: draw, Size: 16})
 
 	stop := make(chan struct{})
 	var used, ended sync.WaitGroup
@@ -292,9 +297,14 @@ func TestMemoryOfTheChild(t *testing.T) {
 		{Spec: key.P256}, {Spec: key.RSA2048}, {Spec: key.RSA3072}, // these are evicted
 		{Spec: key.AES256}, {Spec: key.HMAC256}, {Spec: key.HMAC384}, {Spec: key.HMAC512}, {Spec: key.P256}, {Spec: key.P384}, {Spec: key.P521},
 		{Spec: key.Secp256k1}, {Spec: key.Secp256k1, Domain: key.Ethereum}, {Spec: key.Ed25519}, {Spec: key.RSA2048},
+		{Spec: key.Secp256k1, Domain: key.Bitcoin}, {Spec: key.HDSeed}, {Spec: key.HDSeed, Origin: key.Imported},
 		{Spec: key.RSA2048, Usage: key.EncryptDecrypt}, {Spec: key.RSA4096},
 	} {
-		k = w.create(t, k)
+		if k.Origin == key.Imported {
+			k = w.types(t)
+		} else {
+			k = w.create(t, k)
+		}
 		ref := key.Ref{ID: k.ID, Version: 1}
 		material, err := w.Reveal(t.Context(), ref)
 		if err != nil {
@@ -350,6 +360,10 @@ func (w *world) exercise(t testing.TB, k key.Key) {
 	for range 5 {
 		if _, err := w.Prove(t.Context(), key.Ref{ID: k.ID, Version: 1}, k.Versions[0].Public, software.Drill); err != nil {
 			t.Error(err)
+		}
+		if k.Domain != key.Raw {
+			w.exerciseTasks(t, k)
+			continue
 		}
 		for _, alg := range k.Spec.Algorithms(k.Usage) {
 			plain := func(verb key.Verb, b []byte) []byte {

@@ -34,8 +34,9 @@ func prepare(a attributes, material secret.Bytes) (half, error) {
 	case key.P521:
 		return newNISTKey(elliptic.P521(), key.ECDSASHA512, material)
 	case key.Secp256k1:
-		k, err := newScalarKey(&curveSecp256k1, material)
-		return recoverableKey{k}, err
+		return newRecoverableKey(material)
+	case key.HDSeed:
+		return newTree(material, a.PublicHash)
 	case key.Ed25519:
 		return newEdwardsKey(material)
 	case key.RSA2048, key.RSA3072, key.RSA4096:

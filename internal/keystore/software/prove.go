@@ -40,7 +40,7 @@ type challenge struct {
 // Proof tells that the private half of a key works, and belongs to the public
 // one where there is one.
 type Proof struct {
-	Test      string        // "sign and verify", "encrypt and decrypt" or "compute twice"
+	Tests     []string      // "sign and verify", "encrypt and decrypt", "compute twice", "derive in both ways"
 	Algorithm key.Algorithm // of the proof
 	Challenge []byte        // canonical CBOR; nil for a key that does not sign
 	Signature key.Signature // over Challenge
@@ -59,10 +59,10 @@ func (k *Keystore) Prove(ctx context.Context, ref key.Ref, public key.Public, wh
 		return Proof{}, err
 	}
 	defer e.release()
-	if public.Hash() != e.PublicHash {
+	if public.Hash() != e.secret.PublicHash {
 		return Proof{}, fmt.Errorf("prove %s: the public key is another key's", ref)
 	}
-	return prove(ref, e.attributes, e.half, public, why)
+	return prove(ref, e.secret.attributes, e.secret.half, public, why)
 }
 
 func prove(ref key.Ref, a attributes, h half, public key.Public, why Purpose) (Proof, error) {
@@ -77,7 +77,7 @@ func prove(ref key.Ref, a attributes, h half, public key.Public, why Purpose) (P
 	p := Proof{Algorithm: a.Spec.Algorithms(a.Usage)[0]}
 	switch h := h.(type) {
 	case signer:
-		p.Test, p.Challenge = "sign and verify", message
+		p.Tests, p.Challenge = []string{"sign and verify"}, message
 		input := message
 		if hash := p.Algorithm.Hash(); hash != 0 {
 			digest := hash.New()
@@ -90,8 +90,14 @@ func prove(ref key.Ref, a attributes, h half, public key.Public, why Purpose) (P
 		if err := keystore.Verify(public, p.Algorithm, input, p.Signature); err != nil {
 			return Proof{}, keystore.ErrCheck
 		}
+		if t, ok := h.(*tree); ok {
+			if err := t.grows(); err != nil {
+				return Proof{}, err
+			}
+			p.Tests = append(p.Tests, "derive in both ways")
+		}
 	case cipher:
-		p.Test = "encrypt and decrypt"
+		p.Tests = []string{"encrypt and decrypt"}
 		body, err := h.encrypt(nil, rand.Reader, c.Nonce[:], message)
 		if err != nil {
 			return Proof{}, err
@@ -102,7 +108,7 @@ func prove(ref key.Ref, a attributes, h half, public key.Public, why Purpose) (P
 			return Proof{}, keystore.ErrCheck
 		}
 	case authenticator:
-		p.Test = "compute twice"
+		p.Tests = []string{"compute twice"}
 		if subtle.ConstantTimeCompare(h.mac(message), h.mac(message)) != 1 {
 			return Proof{}, keystore.ErrCheck
 		}

@@ -31,31 +31,34 @@ func newScalarKey(c *curve256, material secret.Bytes) (*scalarKey, error) {
 
 func (k *scalarKey) wipe() { k.twice.Destroy() }
 
-// raw signs a digest of 32 bytes.
-func (k *scalarKey) raw(digest []byte) (signature256, error) {
-	if len(digest) != 32 {
-		return signature256{}, fmt.Errorf("digest of %d bytes, want 32", len(digest))
-	}
-	e, d := [32]byte(digest), k.twice.View()
-	return checked(
-		func() (s signature256, err error) {
-			secret.Do(func() { s = k.curve.sign((*[32]byte)(d[:32]), &e) })
-			return s, nil
-		},
-		func(s signature256) (right bool) {
-			secret.Do(func() { right = k.curve.again(&s, (*[32]byte)(d[32:]), &e) })
-			return right
-		},
-	)
-}
-
 func (k *scalarKey) sign(_ key.Algorithm, digest []byte) (key.Signature, error) {
-	s, err := k.raw(digest)
+	s, err := k.curve.signed(k.twice.View(), digest)
 	if err != nil {
 		return nil, err
 	}
 	return s.der(), nil
 }
+
+// signed signs a digest of 32 bytes with the first of two copies of a scalar, and
+// checks with the second.
+func (c *curve256) signed(twice, digest []byte) (signature256, error) {
+	if len(digest) != 32 {
+		return signature256{}, errDigest(digest)
+	}
+	e := [32]byte(digest)
+	return checked(
+		func() (s signature256, err error) {
+			secret.Do(func() { s = c.sign((*[32]byte)(twice[:32]), &e) })
+			return s, nil
+		},
+		func(s signature256) (right bool) {
+			secret.Do(func() { right = c.again(&s, (*[32]byte)(twice[32:]), &e) })
+			return right
+		},
+	)
+}
+
+func errDigest(digest []byte) error { return fmt.Errorf("digest of %d bytes, want 32", len(digest)) }
 
 // der is ECDSA-Sig-Value (RFC 3279, section 2.2.3).
 func (s *signature256) der() key.Signature {
@@ -75,15 +78,4 @@ func appendInteger(b []byte, n *[32]byte) []byte {
 		return append(append(b, 0x02, byte(len(digits)+1), 0), digits...)
 	}
 	return append(append(b, 0x02, byte(len(digits))), digits...)
-}
-
-// recoverableKey is a scalarKey on secp256k1.
-type recoverableKey struct{ *scalarKey }
-
-func (k recoverableKey) recoverable(digest []byte) (key.Recoverable, error) {
-	s, err := k.raw(digest)
-	if err != nil {
-		return key.Recoverable{}, err
-	}
-	return key.Recoverable{R: s.r, S: s.s, V: s.v}, nil
 }

@@ -4,7 +4,7 @@
 // destroyed or sealed away. The room opens no transaction: what changes rows is
 // an effect that the journal runs. It never judges whether a key may be used.
 //
-// Material of AES, P-256 and secp256k1 lies in locked memory alone, also while it
+// Material of AES, P-256, secp256k1 and of seeds lies in locked memory alone, also while it
 // is computed with. What the standard library makes of the others lies on the
 // heap for as long as the cache holds it, and is computed with in secret.Do.
 //
@@ -20,6 +20,7 @@ import (
 	"io"
 	"sync"
 
+	"keyward/internal/chain"
 	"keyward/internal/journal"
 	"keyward/internal/key"
 	"keyward/internal/keystore"
@@ -109,10 +110,10 @@ func (k *Keystore) Use(ctx context.Context, p journal.Permit) (keystore.Result, 
 		return keystore.Result{}, err
 	}
 	defer e.release()
-	if err := e.purpose().Fits(order); err != nil {
+	if err := e.secret.purpose().Fits(order); err != nil {
 		return keystore.Result{}, err
 	}
-	made, err := k.obey(e, order)
+	made, err := k.obey(e.secret.half, order)
 	if err != nil {
 		return keystore.Result{}, err
 	}
@@ -133,9 +134,11 @@ type (
 		// sign returns a signature that was checked.
 		sign(alg key.Algorithm, input []byte) (key.Signature, error)
 	}
-	recoverer interface {
+	chainSigner interface {
 		signer
-		recoverable(digest []byte) (key.Recoverable, error)
+		// task signs what a chain's payload asks of an account, and refuses one that
+		// names another key than the one there.
+		task(account key.Path, t chain.Task) (key.Recoverable, error)
 	}
 	cipher interface {
 		half
@@ -152,8 +155,8 @@ type (
 )
 
 // obey carries out an order that fits the key.
-func (k *Keystore) obey(e *entry, o journal.Order) (m keystore.Made, err error) {
-	switch h := e.half.(type) {
+func (k *Keystore) obey(h half, o journal.Order) (m keystore.Made, err error) {
+	switch h := h.(type) {
 	case signer:
 		return m, sign(&m, h, o)
 	case cipher:
@@ -171,13 +174,19 @@ func sign(m *keystore.Made, h signer, o journal.Order) (err error) {
 		m.Signature, err = h.sign(o.Algorithm, tasks[0].Digest)
 		return err
 	}
-	r, ok := h.(recoverer)
+	c, ok := h.(chainSigner)
 	if !ok {
 		return keystore.ErrUnfit
 	}
+	account := key.Path(nil)
+	if o.Path != "" {
+		if account, err = key.ParsePath(o.Path); err != nil {
+			return err
+		}
+	}
 	all := make([]key.Recoverable, len(tasks))
 	for i, t := range tasks {
-		if all[i], err = r.recoverable(t.Digest); err != nil {
+		if all[i], err = c.task(account, t); err != nil {
 			return err // and none of them leaves
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"keyward/internal/keystore/software"
 	"keyward/internal/seal"
 	"keyward/internal/seal/sealtest"
+	"keyward/internal/seed"
 	"keyward/internal/store"
 )
 
@@ -28,7 +29,8 @@ type world struct {
 	slot  seal.Slot
 	known sync.Map // digests of keys
 
-	births int // how often create may try
+	births int        // how often create may try
+	lies   sync.Mutex // where many callers say different things of one key
 }
 
 func newWorld(t testing.TB, size int) *world {
@@ -53,7 +55,7 @@ func (w *world) create(t testing.TB, k key.Key) key.Key {
 		}
 		k.ID, k.Name, k.Usage, k.Origin, k.State, k.Current = id, string(id[4:]), usage, key.Generated, key.Active, 1
 		if k.Domain == "" {
-			k.Domain = key.Raw
+			k.Domain = map[bool]key.Domain{true: key.ByPath, false: key.Raw}[k.Spec == key.HDSeed]
 		}
 	}
 	b, err := w.Generate(context.Background(), k, k.Current)
@@ -107,8 +109,15 @@ func (w *world) fails(t testing.TB, k key.Key, want error) {
 func (w *world) subject(seal func()) keystoretest.Subject {
 	return keystoretest.Subject{
 		Keystore: w, Create: w.create, Finish: w.finish, Seal: seal,
-		Permit: func(_ testing.TB, k key.Key, alg key.Algorithm, p chain.Parsed) journal.Permit {
-			return w.permit(k, alg, p)
+		Permit: func(_ testing.TB, k key.Key, path string, alg key.Algorithm, p chain.Parsed) journal.Permit {
+			return w.permitAt(k, path, alg, p)
+		},
+		Account: func(t testing.TB, k key.Key, path key.Path) seed.Account {
+			a, err := w.Account(context.Background(), key.Ref{ID: k.ID, Version: k.Current}, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
 		},
 	}
 }
@@ -116,12 +125,16 @@ func (w *world) subject(seal func()) keystoretest.Subject {
 // permit walks the corridor. Where the test changed what is known of the key, the
 // epoch is raised, as kms does.
 func (w *world) permit(k key.Key, alg key.Algorithm, p chain.Parsed) journal.Permit {
+	return w.permitAt(k, "", alg, p)
+}
+
+func (w *world) permitAt(k key.Key, path string, alg key.Algorithm, p chain.Parsed) journal.Permit {
 	digest := k.Digest()
 	if before, ok := w.known.Swap(k.ID, digest); ok && before != digest {
 		w.Know(k)
 		w.Commit(func(tx *store.Tx) error { tx.RaiseEpoch(); return nil })
 	}
-	return w.Permit(k, k.Current, alg, p)
+	return w.PermitAt(k, k.Current, path, alg, p)
 }
 
 func (w *world) finish(p journal.Permit) {
@@ -145,7 +158,7 @@ func TestKeystoreWithoutRoom(t *testing.T) {
 	keystoretest.Run(t, func(t testing.TB) keystoretest.Subject {
 		w := newWorld(t, 2)
 		s := w.subject(w.root.Destroy) // and no Lock
-		s.Specs = []key.Spec{key.AES256, key.HMAC256, key.P256, key.P384, key.Secp256k1, key.Ed25519, key.RSA2048}
+		s.Specs = []key.Spec{key.AES256, key.HMAC256, key.P256, key.P384, key.Secp256k1, key.HDSeed, key.Ed25519, key.RSA2048}
 		return s
 	})
 }
