@@ -131,7 +131,8 @@ func (i Intent) verb() key.Verb {
 }
 
 // Effects splits the intent: each move that is not proved change, the fee, each
-// allowance, each call or creation not wholly decoded, each message. There is
+// allowance, each call or creation not wholly decoded, each message. Typed data
+// is a message to its contract, unless its effects are understood. There is
 // always at least one.
 func (i Intent) Effects() []Effect {
 	verb := i.verb()
@@ -160,8 +161,16 @@ func (i Intent) Effects() []Effect {
 	if i.Creates {
 		all = append(all, Effect{Verb: key.SignBlind, What: EffectCall, Chain: i.Chain})
 	}
-	if i.Kind == Message || i.Kind == TypedData {
+	switch {
+	case i.Kind == Message:
 		all = append(all, Effect{Verb: verb, What: EffectMessage, Chain: i.Chain})
+	case i.Kind == TypedData && (i.Blind || len(all) == 0):
+		// What is understood of typed data stands for it; else the contract does.
+		e := Effect{Verb: verb, What: EffectMessage, Chain: i.Chain}
+		if i.Call != nil {
+			e.To = i.Call.To
+		}
+		all = append(all, e)
 	}
 	switch {
 	case i.Kind == Plain:

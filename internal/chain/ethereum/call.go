@@ -2,6 +2,7 @@ package ethereum
 
 import (
 	"bytes"
+	"fmt"
 	"math/big"
 
 	"keyward/internal/chain"
@@ -19,8 +20,8 @@ type method struct {
 	mean     func(r *reading, v []value)
 }
 
-// methods are the functions of ERC-20 and ERC-721 that move tokens or give
-// power over them. A call of anything else is blind.
+// methods are the functions of ERC-20, ERC-721 and ERC-1155 that move tokens or
+// give power over them. A call of anything else is blind.
 var methods = []method{
 	{[4]byte{0xa9, 0x05, 0x9c, 0xbb}, "transfer(address,uint256)",
 		[]param{{"to", "address"}, {"amount", "uint256"}}, (*reading).transfer},
@@ -34,6 +35,10 @@ var methods = []method{
 		[]param{{"from", "address"}, {"to", "address"}, {"tokenId", "uint256"}, {"data", "bytes"}}, (*reading).safeTransferFrom},
 	{[4]byte{0xa2, 0x2c, 0xb4, 0x65}, "setApprovalForAll(address,bool)",
 		[]param{{"operator", "address"}, {"approved", "bool"}}, (*reading).setApprovalForAll},
+	{[4]byte{0xf2, 0x42, 0x43, 0x2a}, "safeTransferFrom(address,address,uint256,uint256,bytes)",
+		[]param{{"from", "address"}, {"to", "address"}, {"tokenId", "uint256"}, {"amount", "uint256"}, {"data", "bytes"}}, (*reading).safeTransferAmount},
+	{[4]byte{0x2e, 0xb2, 0xc2, 0xd6}, "safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)",
+		[]param{{"from", "address"}, {"to", "address"}, {"tokenIds", "uint256[]"}, {"amounts", "uint256[]"}, {"data", "bytes"}}, (*reading).safeBatchTransfer},
 }
 
 // value is one decoded argument, and how it is printed.
@@ -41,6 +46,7 @@ type value struct {
 	text    string
 	address Address
 	number  *big.Int
+	numbers []*big.Int
 	flag    bool
 	data    []byte
 }
@@ -56,6 +62,8 @@ func (v value) print(kind string) string {
 		return "false"
 	case "bytes":
 		return hexBytes(v.data)
+	case "uint256[]":
+		return fmt.Sprint(v.numbers)
 	}
 	return v.number.String()
 }
@@ -94,6 +102,14 @@ func decodeArgs(params []param, data []byte) ([]value, bool) {
 			if args[i].data, tail, ok = splitBytes(tail); !ok {
 				return nil, false
 			}
+		case "uint256[]":
+			offset, ok := smallWord(w)
+			if !ok || offset != len(data)-len(tail) {
+				return nil, false
+			}
+			if args[i].numbers, tail, ok = splitNumbers(tail); !ok {
+				return nil, false
+			}
 		default:
 			args[i].number = new(big.Int).SetBytes(w)
 		}
@@ -114,6 +130,21 @@ func splitBytes(tail []byte) (content, rest []byte, ok bool) {
 	}
 	tail = tail[word:]
 	return tail[:n], tail[padded:], allZero(tail[n:padded])
+}
+
+// splitNumbers takes one `uint256[]` value off the tail: count, numbers.
+func splitNumbers(tail []byte) (all []*big.Int, rest []byte, ok bool) {
+	if len(tail) < word {
+		return nil, nil, false
+	}
+	n, ok := smallWord(tail[:word])
+	if tail = tail[word:]; !ok || len(tail)/word < n {
+		return nil, nil, false
+	}
+	for range n {
+		all, tail = append(all, new(big.Int).SetBytes(tail[:word])), tail[word:]
+	}
+	return all, tail, true
 }
 
 // smallWord reads a length or offset; none is beyond a payload's size.

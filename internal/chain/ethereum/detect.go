@@ -43,21 +43,22 @@ func resemblesTx(payload []byte) bool {
 // small strings as every transaction does, whether or not it is whole and in
 // canonical form.
 func resemblesRLP(raw []byte) bool {
-	if len(raw) > 1 && raw[0] <= setCodeTx && raw[1] >= rlpList {
+	items, wrapped := 5, false
+	if len(raw) > 1 && raw[0] <= grantMagic && raw[1] >= rlpList {
+		if raw[0] == grantMagic {
+			items = 3 // chainId, address, nonce (EIP-7702)
+		}
+		wrapped = raw[0] == blobTx // perhaps in a list with its blobs
 		raw = raw[1:]
 	}
-	if len(raw) == 0 || raw[0] < rlpList {
+	rest, ok := insideList(raw)
+	if !ok {
 		return false
 	}
-	header := 1
-	if raw[0] > rlpList+55 {
-		header += int(raw[0] - rlpList - 55)
+	if inner, ok := insideList(rest); ok && wrapped {
+		rest = inner
 	}
-	if header > len(raw) {
-		return false
-	}
-	rest := raw[header:]
-	for range 5 {
+	for range items {
 		if len(rest) == 0 || rest[0] > rlpEmpty+33 {
 			return false
 		}
@@ -71,6 +72,21 @@ func resemblesRLP(raw []byte) bool {
 		rest = rest[size:]
 	}
 	return true
+}
+
+// insideList cuts off a list's header, whatever length that claims.
+func insideList(raw []byte) ([]byte, bool) {
+	if len(raw) == 0 || raw[0] < rlpList {
+		return nil, false
+	}
+	header := 1
+	if raw[0] > rlpList+55 {
+		header += int(raw[0] - rlpList - 55)
+	}
+	if header > len(raw) {
+		return nil, false
+	}
+	return raw[header:], true
 }
 
 // memberNames lists the names of a JSON object's own members.
@@ -99,6 +115,22 @@ func memberNames(text []byte) ([]string, error) {
 	return names, nil
 }
 
+// isTyped tells by an object's members that it means to be typed data.
+func isTyped(names []string) bool {
+	has := func(name string) bool { return slices.Contains(names, name) }
+	return has("types") && has("domain") || has("primaryType")
+}
+
+// looksTyped asks the same about a payload.
+func looksTyped(payload []byte) bool {
+	trimmed := bytes.TrimSpace(payload)
+	if len(trimmed) == 0 || trimmed[0] != '{' {
+		return false
+	}
+	names, err := memberNames(trimmed)
+	return err == nil && isTyped(names)
+}
+
 // notUnsigned names the objects that are something else than a transaction to
 // be signed; nil for those that may be one.
 func notUnsigned(names []string) error {
@@ -111,8 +143,8 @@ func notUnsigned(names []string) error {
 		return true
 	}
 	switch {
-	case has("types", "domain"), has("primaryType"):
-		return errors.New("EIP-712 typed data is not supported yet, and it is never signed as a message")
+	case isTyped(names):
+		return fmt.Errorf("this is EIP-712 typed data, no transaction: ask for type %q", chain.TypeTyped)
 	case has("method", "params"), has("jsonrpc"):
 		return errors.New("a JSON-RPC request is not a transaction: give the object inside params alone")
 	case has("r", "s"), has("raw", "tx"):

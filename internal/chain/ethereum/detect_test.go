@@ -19,25 +19,27 @@ func TestAutoNeverSignsATransactionAsAMessage(t *testing.T) {
 		payload []byte
 		want    string
 	}{
-		"signed":              {signed, "already signed"},
-		"signed hex":          {[]byte(hex.EncodeToString(signed)), "already signed"},
-		"signed hex with 0x":  {[]byte("0x" + hex.EncodeToString(signed) + "\n"), "already signed"},
-		"signed legacy":       {assembled(t, unhex(t, example155)), "already signed"},
-		"cut":                 {unsigned[:len(unsigned)-2], "RLP ends early"},
-		"cut hex":             {[]byte("0x" + hex.EncodeToString(unsigned[:len(unsigned)-2])), "RLP ends early"},
-		"trailing":            {append(bytes.Clone(unsigned), 0), "RLP has bytes after its end"},
-		"line feed after RLP": {append(bytes.Clone(unsigned), '\n'), "RLP has bytes after its end"},
-		"type 3":              {append([]byte{3}, unsigned[1:]...), "blob transactions (type 3"},
-		"type 4":              {append([]byte{4}, unsigned[1:]...), "set-code transactions (type 4"},
-		"chain 0":             {unhex(t, strings.TrimSuffix(example155, "018080")+"808080"), "chainId: 0 is no chain"},
-		"too few items":       {unhex(t, "c50102030405"), "5 items, an unsigned one has 6"},
-		"too many items":      {unhex(t, "ca"+strings.Repeat("01", 10)), "10 items"},
-		"leading zero":        {unhex(t, strings.Replace(example155, "ec09", "ee820009", 1)), "nonce: integer with leading zeros"},
-		"long byte":           {unhex(t, strings.Replace(example155, "ec09", "ed8109", 1)), "single byte below 0x80"},
-		"JSON cut":            {txJSON()[:30], "JSON: broken"},
-		"any brace":           {[]byte("{hello}"), "JSON: broken"},
-		"JSON of an exchange": {[]byte(`{"to":"` + alice + `","amount":"1"}`), "amount: unknown field"},
-		"upper-case hex":      {[]byte("0X" + strings.ToUpper(hex.EncodeToString(signed))), "already signed"},
+		"signed":                {signed, "already signed"},
+		"signed hex":            {[]byte(hex.EncodeToString(signed)), "already signed"},
+		"signed hex with 0x":    {[]byte("0x" + hex.EncodeToString(signed) + "\n"), "already signed"},
+		"signed legacy":         {assembled(t, unhex(t, example155)), "already signed"},
+		"cut":                   {unsigned[:len(unsigned)-2], "RLP ends early"},
+		"cut hex":               {[]byte("0x" + hex.EncodeToString(unsigned[:len(unsigned)-2])), "RLP ends early"},
+		"trailing":              {append(bytes.Clone(unsigned), 0), "RLP has bytes after its end"},
+		"line feed after RLP":   {append(bytes.Clone(unsigned), '\n'), "RLP has bytes after its end"},
+		"type 3":                {append([]byte{3}, unsigned[1:]...), "transaction of type 3: 9 items, an unsigned one has 11"},
+		"type 4":                {append([]byte{4}, unsigned[1:]...), "transaction of type 4: 9 items, an unsigned one has 10"},
+		"blobs for the network": {append([]byte{3}, ethereum.AppendList(nil, append(ethereum.AppendList(nil, unsigned[3:]), 0xc0, 0xc0, 0xc0))...), "give the transaction alone"},
+		"authorization":         {authorizationOf(bob), "an authorization of EIP-7702"},
+		"chain 0":               {unhex(t, strings.TrimSuffix(example155, "018080")+"808080"), "chainId: 0 is no chain"},
+		"too few items":         {unhex(t, "c50102030405"), "5 items, an unsigned one has 6"},
+		"too many items":        {unhex(t, "ca"+strings.Repeat("01", 10)), "10 items"},
+		"leading zero":          {unhex(t, strings.Replace(example155, "ec09", "ee820009", 1)), "nonce: integer with leading zeros"},
+		"long byte":             {unhex(t, strings.Replace(example155, "ec09", "ed8109", 1)), "single byte below 0x80"},
+		"JSON cut":              {txJSON()[:30], "JSON: broken"},
+		"any brace":             {[]byte("{hello}"), "JSON: broken"},
+		"JSON of an exchange":   {[]byte(`{"to":"` + alice + `","amount":"1"}`), "amount: unknown field"},
+		"upper-case hex":        {[]byte("0X" + strings.ToUpper(hex.EncodeToString(signed))), "already signed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := chain.Parse(ethereum.Decoder{}, c.payload, chain.Ask{Public: testSigner.Public()})
@@ -85,7 +87,8 @@ func TestExplicitTransactionIsNeverAMessage(t *testing.T) {
 		"empty":      {"", "transaction: empty"},
 		"text":       {"hello", "neither a JSON object, nor hex, nor binary RLP"},
 		"string":     {"\x83dog", "RLP is a string, want a list"},
-		"type 5":     {"\x05\xc0", "unknown transaction type 5"},
+		"type 5":     {"\x05\xc0", "an authorization of EIP-7702"},
+		"type 6":     {"\x06\xc0", "unknown transaction type 6"},
 		"type alone": {"\x02", "RLP ends early"},
 	} {
 		_, err := chain.Parse(ethereum.Decoder{}, []byte(c.payload), chain.Ask{Type: chain.TypeTx})
@@ -93,7 +96,7 @@ func TestExplicitTransactionIsNeverAMessage(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := chain.Parse(ethereum.Decoder{}, txJSON(), chain.Ask{Type: "psbt"}); err == nil || !strings.Contains(err.Error(), "use tx or message") {
+	if _, err := chain.Parse(ethereum.Decoder{}, txJSON(), chain.Ask{Type: "psbt"}); err == nil || !strings.Contains(err.Error(), "use tx, typed-data or message") {
 		t.Errorf("foreign type: got %v", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package ethereum says what an Ethereum payload means: transactions of types 0,
-// 1 and 2 as JSON or RLP, and EIP-191 messages. It reads strictly, computes the
+// Package ethereum says what an Ethereum payload means: transactions of types 0
+// to 4 as JSON or RLP, EIP-712 typed data, and EIP-191 messages. It reads strictly, computes the
 // digest that is signed, and puts the signature where it belongs. It holds no
 // keys, signs nothing and asks no node.
 package ethereum
@@ -37,7 +37,12 @@ func (Decoder) Decode(payload []byte, ask chain.Ask) (chain.Decoded, error) {
 		return decodeTx(payload, from, ask.Network)
 	case chain.TypeMsg:
 		return decodeMessage(payload, from, ask.Network)
+	case chain.TypeTyped:
+		return decodeTyped(payload, from, ask.Network)
 	case chain.Auto:
+		if looksTyped(payload) {
+			return decodeTyped(payload, from, ask.Network)
+		}
 		dec, err := decodeTx(payload, from, ask.Network)
 		switch {
 		case err == nil || errors.Is(err, chain.ErrSigned):
@@ -49,7 +54,7 @@ func (Decoder) Decode(payload []byte, ask chain.Ask) (chain.Decoded, error) {
 	case chain.Digest:
 		return decodeDigest(payload, from, ask.Network)
 	}
-	return chain.Decoded{}, refuse(fmt.Errorf("type %q is not one of Ethereum's: use tx or message", ask.Type))
+	return chain.Decoded{}, refuse(fmt.Errorf("type %q is not one of Ethereum's: use tx, typed-data or message", ask.Type))
 }
 
 // Inspect reads a signed transaction, raw or as hex, and recovers its sender.

@@ -52,6 +52,12 @@ func (m method) EncodeArgs(args []value) []byte {
 			if args[i].flag {
 				w[31] = 1
 			}
+		case "uint256[]":
+			new(big.Int).SetInt64(int64(len(m.params)*word + len(tail))).FillBytes(w)
+			tail = append(tail, new(big.Int).SetInt64(int64(len(args[i].numbers))).FillBytes(make([]byte, word))...)
+			for _, n := range args[i].numbers {
+				tail = append(tail, n.FillBytes(make([]byte, word))...)
+			}
 		case "bytes":
 			new(big.Int).SetInt64(int64(len(m.params)*word + len(tail))).FillBytes(w)
 			n := make([]byte, word)

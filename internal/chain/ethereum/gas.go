@@ -16,12 +16,12 @@ const (
 )
 
 // intrinsicGas is what a transaction costs before its first instruction (Yellow
-// Paper, section 6.2, with EIP-2028, 2930 and 3860).
+// Paper, section 6.2, with EIP-2028, 2930, 3860 and 7702).
 func (t *tx) intrinsicGas() uint64 {
 	zeros := uint64(bytes.Count(t.data, []byte{0}))
 	others := uint64(len(t.data)) - zeros
 	gas := gasTx + zeros*gasZeroByte + others*gasByte +
-		uint64(t.access.addresses)*gasAddress + uint64(t.access.keys)*gasStorageKey
+		uint64(t.access.addresses)*gasAddress + uint64(t.access.keys)*gasStorageKey + uint64(len(t.grants))*gasGrant
 	if t.to == nil {
 		gas += gasCreate + (uint64(len(t.data))+31)/32*gasCodeWord
 	}

@@ -43,6 +43,7 @@ func (t *tx) intent(from sender, net network) chain.Intent {
 	default:
 		r.call()
 	}
+	r.readGrants()
 	r.finish()
 	return r.in
 }
@@ -96,6 +97,12 @@ func (r *reading) finish() {
 	if r.tx.chainID == 0 {
 		r.in.Blind = true
 		r.warn("no-chain-id", "The transaction names no chain: anybody can execute it on every chain where the account has the same nonce.")
+	}
+	if n := len(r.tx.grants); n > 0 {
+		r.phrase += fmt.Sprintf(", and set the code of %d accounts", n)
+	}
+	if n := r.tx.blobs.count; n > 0 {
+		r.phrase += fmt.Sprintf(", and publish %d blobs", n)
 	}
 	fee := r.in.Fee.Max
 	r.in.Sentence = r.phrase + " on " + r.net.name + " (fee at most " + r.net.native.Format(fee) + ")."

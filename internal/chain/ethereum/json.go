@@ -1,10 +1,10 @@
 package ethereum
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,11 +27,24 @@ type txJSON struct {
 	Data       *string      `json:"data"`
 	Input      *string      `json:"input"`
 	AccessList *[]entryJSON `json:"accessList"`
+	BlobPrice  *string      `json:"maxFeePerBlobGas"`
+	Blobs      *[]string    `json:"blobVersionedHashes"`
+	Grants     *[]grantJSON `json:"authorizationList"`
 }
 
 type entryJSON struct {
 	Address     *string  `json:"address"`
 	StorageKeys []string `json:"storageKeys"`
+}
+
+// grantJSON has the names of the execution API's Authorization.
+type grantJSON struct {
+	ChainID *string `json:"chainId"`
+	Address *string `json:"address"`
+	Nonce   *string `json:"nonce"`
+	YParity *string `json:"yParity"`
+	R       *string `json:"r"`
+	S       *string `json:"s"`
 }
 
 var strictJSON = json.JoinOptions(json.RejectUnknownMembers(true), json.MatchCaseInsensitiveNames(false))
@@ -60,7 +73,7 @@ func parseJSON(text []byte) (*tx, *Address, error) {
 	if in.Value != nil {
 		t.value = r.big("value", in.Value, "")
 	}
-	if kind == dynamicFeeTx {
+	if t.form().dynamic {
 		t.price = r.big("maxFeePerGas", in.MaxFee, "add the most that you would pay for a unit of gas, in wei")
 		t.tip = r.big("maxPriorityFeePerGas", in.MaxTip, "add the tip for a unit of gas, in wei")
 	} else {
@@ -68,6 +81,13 @@ func parseJSON(text []byte) (*tx, *Address, error) {
 	}
 	if in.AccessList != nil {
 		t.access = r.accessList(*in.AccessList)
+	}
+	if kind == blobTx {
+		t.blobPrice = r.big("maxFeePerBlobGas", in.BlobPrice, "add the most that you would pay for a unit of blob gas, in wei")
+		t.blobs = r.blobHashes(in.Blobs)
+	}
+	if in.Grants != nil {
+		t.grants = r.grants(*in.Grants)
 	}
 	from := r.address("from", in.From)
 	if r.err == nil && t.chainID == 0 {
@@ -80,6 +100,10 @@ func parseJSON(text []byte) (*tx, *Address, error) {
 func (in *txJSON) kind() (byte, error) {
 	kind := byte(legacyTx)
 	switch {
+	case in.Blobs != nil || in.BlobPrice != nil:
+		kind = blobTx
+	case in.Grants != nil:
+		kind = setCodeTx
 	case in.MaxFee != nil || in.MaxTip != nil:
 		kind = dynamicFeeTx
 	case in.Type != nil && in.GasPrice == nil && *in.Type == "0x2":
@@ -92,14 +116,17 @@ func (in *txJSON) kind() (byte, error) {
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("type: %w", err)
-		case n > dynamicFeeTx:
+		case n >= uint64(len(forms)):
 			return 0, typeError(byte(min(n, 255)))
 		case byte(n) != kind:
 			return 0, fmt.Errorf("type: %s does not fit the other fields, which are those of type 0x%x", *in.Type, kind)
 		}
 	}
-	if kind == dynamicFeeTx && in.GasPrice != nil {
+	switch {
+	case forms[kind].dynamic && in.GasPrice != nil:
 		return 0, errors.New("gasPrice: give either this or maxFeePerGas and maxPriorityFeePerGas, not both")
+	case kind == blobTx && in.Grants != nil:
+		return 0, errors.New("authorizationList: a transaction with blobs has none")
 	}
 	return kind, nil
 }
@@ -126,10 +153,8 @@ func explainJSON(text []byte, err error) error {
 	switch {
 	case errors.Is(err, json.ErrUnknownName) && name == "gasLimit":
 		return errors.New("gasLimit: this field is called gas here, as in eth_signTransaction")
-	case errors.Is(err, json.ErrUnknownName) && (name == "blobs" || name == "blobVersionedHashes" || name == "maxFeePerBlobGas"):
-		return typeError(blobTx)
-	case errors.Is(err, json.ErrUnknownName) && name == "authorizationList":
-		return typeError(setCodeTx)
+	case errors.Is(err, json.ErrUnknownName) && slices.Contains([]string{"blobs", "sidecars", "commitments", "proofs"}, name):
+		return fmt.Errorf("%s: %w", name, errSidecar)
 	case errors.Is(err, json.ErrUnknownName):
 		return fmt.Errorf("%s: unknown field: use those of eth_signTransaction", name)
 	case semantic.JSONKind == '0':
@@ -148,170 +173,4 @@ func fieldName(p jsontext.Pointer) string {
 		return quoted
 	}
 	return name
-}
-
-// quantities reads the strings of a transaction object; the first error sticks
-// and names its field.
-type quantities struct{ err error }
-
-func (q *quantities) fail(name string, err error) {
-	if q.err == nil {
-		q.err = fmt.Errorf("%s: %w", name, err)
-	}
-}
-
-// present reports a missing field together with what to add.
-func (q *quantities) present(name string, s *string, add string) bool {
-	if s == nil {
-		q.fail(name, fmt.Errorf("missing: %s", add))
-	}
-	return s != nil
-}
-
-func (q *quantities) uint64(name string, s *string, add string) uint64 {
-	if !q.present(name, s, add) {
-		return 0
-	}
-	n, err := parseUint64(*s)
-	if err != nil {
-		q.fail(name, err)
-	}
-	return n
-}
-
-func (q *quantities) big(name string, s *string, add string) *big.Int {
-	n := new(big.Int)
-	if !q.present(name, s, add) {
-		return n
-	}
-	digits, err := quantityDigits(*s, 64)
-	if err != nil {
-		q.fail(name, err)
-		return n
-	}
-	var b [32]byte
-	if len(digits)%2 == 1 {
-		digits = "0" + digits
-	}
-	used, err := hex.Decode(b[:], []byte(digits))
-	if err != nil {
-		q.fail(name, errNotHex)
-		return n
-	}
-	return n.SetBytes(b[:used])
-}
-
-func (q *quantities) address(name string, s *string) *Address {
-	if s == nil {
-		return nil
-	}
-	a, err := ParseAddress(*s)
-	if err != nil {
-		q.fail(name, err)
-	}
-	return &a
-}
-
-// data reads the call data from either of its two names.
-func (q *quantities) data(data, input *string) []byte {
-	name := "data"
-	switch {
-	case data == nil && input == nil:
-		return nil
-	case data == nil:
-		name, data = "input", input
-	case input != nil && !strings.EqualFold(*data, *input):
-		q.fail("input", errors.New("differs from data: give one of them"))
-	}
-	b, err := parseBytes(*data)
-	if err != nil {
-		q.fail(name, err)
-	}
-	return b
-}
-
-func (q *quantities) accessList(entries []entryJSON) accessList {
-	var list accessList
-	for _, e := range entries {
-		a := q.address("accessList.address", e.Address)
-		if a == nil {
-			q.fail("accessList.address", errors.New("missing"))
-			return list
-		}
-		keys := make([]byte, 0, 33*len(e.StorageKeys))
-		for _, s := range e.StorageKeys {
-			b, err := parseBytes(s)
-			if err == nil && len(b) != 32 {
-				err = fmt.Errorf("key of %d bytes, want 32", len(b))
-			}
-			if err != nil {
-				q.fail("accessList.storageKeys", err)
-				return list
-			}
-			keys = appendBytes(keys, b)
-		}
-		pair := appendList(appendBytes(nil, a[:]), keys)
-		list.content = appendList(list.content, pair)
-		list.addresses++
-		list.keys += len(e.StorageKeys)
-	}
-	return list
-}
-
-var (
-	errNotHex = errors.New(`want hex digits after 0x`)
-	errNo0x   = errors.New(`want a hex quantity in quotes, such as "0x1"`)
-)
-
-// quantityDigits takes the 0x off a canonical quantity: no leading zeros, "0x0"
-// for zero, at most max digits.
-func quantityDigits(s string, max int) (string, error) {
-	digits, ok := strings.CutPrefix(s, "0x")
-	switch {
-	case !ok:
-		return "", errNo0x
-	case digits == "":
-		return "", errors.New(`no digits after 0x: zero is "0x0"`)
-	case digits[0] == '0' && len(digits) > 1:
-		return "", errors.New("leading zeros: write the quantity without them")
-	case len(digits) > max:
-		return "", fmt.Errorf("more than %d bits", 4*max)
-	}
-	return digits, nil
-}
-
-func parseUint64(s string) (uint64, error) {
-	digits, err := quantityDigits(s, 16)
-	if err != nil {
-		return 0, err
-	}
-	var n uint64
-	for _, c := range []byte(digits) {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return 0, errNotHex
-		}
-		n = n<<4 | uint64(c)
-	}
-	return n, nil
-}
-
-// parseBytes reads 0x and an even number of hex digits, also none.
-func parseBytes(s string) ([]byte, error) {
-	digits, ok := strings.CutPrefix(s, "0x")
-	if !ok {
-		return nil, errors.New("want hex bytes with 0x in front")
-	}
-	if len(digits)%2 != 0 {
-		return nil, errors.New("an odd number of hex digits")
-	}
-	b, err := hex.DecodeString(digits)
-	if err != nil {
-		return nil, errNotHex
-	}
-	return b, nil
 }

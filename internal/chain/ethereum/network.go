@@ -63,7 +63,7 @@ func (t *tx) network() network {
 	return unnamed(t.chainID)
 }
 
-// token names a token by its contract: namespace erc20 or erc721 of CAIP-19.
+// token names a token by its contract: namespace erc20, erc721 or erc1155.
 func (n network) token(namespace string, contract *Address) string {
 	return "eip155:" + strconv.FormatUint(n.id, 10) + "/" + namespace + ":" + contract.lower()
 }
@@ -71,6 +71,11 @@ func (n network) token(namespace string, contract *Address) string {
 // erc20 has decimals that only its contract knows.
 func (n network) erc20(contract *Address) chain.Asset {
 	return chain.Asset{ID: n.token("erc20", contract), Decimals: -1}
+}
+
+// erc1155 counts every kind of token of a contract together.
+func (n network) erc1155(contract *Address) chain.Asset {
+	return chain.Asset{ID: n.token("erc1155", contract)}
 }
 
 func (n network) erc721(contract *Address) chain.Asset {

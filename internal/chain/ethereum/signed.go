@@ -8,7 +8,7 @@ import (
 	"keyward/internal/key"
 )
 
-// Signed is a signed transaction of type 0, 1 or 2 in canonical form, with a
+// Signed is a signed transaction of type 0 to 4 in canonical form, with a
 // signature in range and low-s. Whether the signature recovers is Sender's to
 // say, whether a chain would take it is Check's.
 type Signed struct {
@@ -108,6 +108,8 @@ func (s *Signed) Check(chainID uint64) error {
 		return refuse(fmt.Errorf("chainId: %d, this chain has %d", t.chainID, chainID))
 	case t.gas < t.leastGas():
 		return refuse(fmt.Errorf("gas: %d is too little, at least %d", t.gas, t.leastGas()))
+	case t.blobs.count > maxBlobs:
+		return refuse(fmt.Errorf("blobVersionedHashes: %d blobs, at most %d (EIP-7594)", t.blobs.count, maxBlobs))
 	case t.to == nil && len(t.data) > maxInitCode:
 		return refuse(fmt.Errorf("data: %d bytes of code, at most %d (EIP-3860)", len(t.data), maxInitCode))
 	}

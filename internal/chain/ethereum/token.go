@@ -1,7 +1,9 @@
 package ethereum
 
 import (
+	"fmt"
 	"math/big"
+	"strconv"
 
 	"keyward/internal/chain"
 )
@@ -62,13 +64,57 @@ func (r *reading) safeTransferFrom(v []value) {
 	r.phrase = "Move token number " + id.text + " of " + asset.ID + " from " + from.text + " to " + to.text
 	r.warnForeign(from)
 	r.warnRecipient(to.address)
-	if len(v) > 3 && len(v[3].data) > 0 {
+	if len(v) > 3 {
+		r.handsData(to, v[3])
+	}
+}
+
+// handsData makes a call blind that gives the recipient anything to act on.
+func (r *reading) handsData(to, data value) {
+	if len(data.data) > 0 {
 		r.in.Call.Decoded = false
 		r.warn("blind-call", "The call hands data to "+to.text+", which may do anything with it.")
 	}
 }
 
-// setApprovalForAll is ERC-721's and ERC-1155's.
+// safeTransferAmount is ERC-1155's safeTransferFrom; ERC-721's has no amount, so
+// that the form tells which standard the contract follows.
+func (r *reading) safeTransferAmount(v []value) {
+	from, to, id, amount := v[0], v[1], v[2], v[3]
+	r.moveOf(from, to, id.number, amount.number)
+	r.phrase = "Move " + amount.text + " of token number " + id.text + " of " + r.net.erc1155(r.tx.to).ID + " from " + from.text + " to " + to.text
+	r.warnForeign(from)
+	r.warnRecipient(to.address)
+	r.handsData(to, v[4])
+}
+
+// safeBatchTransfer is ERC-1155's safeBatchTransferFrom. A batch of nothing, and
+// one that the contract must refuse, stay blind: they move nothing, and still
+// call the recipient.
+func (r *reading) safeBatchTransfer(v []value) {
+	from, to, ids, amounts := v[0], v[1], v[2].numbers, v[3].numbers
+	asset := r.net.erc1155(r.tx.to)
+	r.phrase = fmt.Sprintf("Move %d kinds of tokens of %s from %s to %s", len(ids), asset.ID, from.text, to.text)
+	if len(ids) == 0 || len(ids) != len(amounts) {
+		r.in.Call.Decoded = false
+		r.warn("blind-call", "The call names "+strconv.Itoa(len(ids))+" tokens and "+strconv.Itoa(len(amounts))+" amounts: what it does cannot be seen here.")
+		return
+	}
+	for i := range ids {
+		r.moveOf(from, to, ids[i], amounts[i])
+	}
+	r.warnForeign(from)
+	r.warnRecipient(to.address)
+	r.handsData(to, v[4])
+}
+
+func (r *reading) moveOf(from, to value, id, amount *big.Int) {
+	r.move(r.net.erc1155(r.tx.to), amount, from.text, to)
+	r.in.Moves[len(r.in.Moves)-1].TokenID = id
+}
+
+// setApprovalForAll has one form in ERC-721 and ERC-1155, and one meaning: every
+// token of the contract. It is counted as ERC-721's.
 func (r *reading) setApprovalForAll(v []value) {
 	operator, approved := v[0], v[1].flag
 	asset := r.net.erc721(r.tx.to)

@@ -20,19 +20,43 @@ const (
 // maxChainID keeps v = 2·chainId + 36 within 64 bits (EIP-2294).
 const maxChainID = math.MaxUint64/2 - 36
 
-// tx is an unsigned transaction. Amounts are wei, never nil, at most 256 bits.
-type tx struct {
-	kind    byte
-	chainID uint64 // 0: a legacy transaction that names none
-	nonce   uint64
-	tip     *big.Int // maxPriorityFeePerGas of type 2
-	price   *big.Int // maxFeePerGas of type 2, else gasPrice
-	gas     uint64
-	to      *Address // nil: creates a contract
-	value   *big.Int
-	data    []byte
-	access  accessList
+// form is what one type of transaction has, beside what all have.
+type form struct {
+	items   int  // in its list, without signature; a signature adds three
+	named   bool // chainId stands first, and an access list is there
+	dynamic bool // maxFeePerGas and maxPriorityFeePerGas instead of gasPrice
+	calls   bool // it cannot create a contract
 }
+
+var forms = [...]form{
+	legacyTx:     {items: 6},
+	accessListTx: {items: 8, named: true},
+	dynamicFeeTx: {items: 9, named: true, dynamic: true},
+	blobTx:       {items: 11, named: true, dynamic: true, calls: true},
+	setCodeTx:    {items: 10, named: true, dynamic: true, calls: true},
+}
+
+const signatureItems = 3
+
+// tx is an unsigned transaction. Amounts are wei, never nil where the type has
+// them, at most 256 bits.
+type tx struct {
+	kind      byte
+	chainID   uint64 // 0: a legacy transaction that names none
+	nonce     uint64
+	tip       *big.Int // maxPriorityFeePerGas, else nil
+	price     *big.Int // maxFeePerGas, else gasPrice
+	gas       uint64
+	to        *Address // nil: creates a contract
+	value     *big.Int
+	data      []byte
+	access    accessList
+	blobPrice *big.Int // maxFeePerBlobGas of type 3, else nil
+	blobs     blobHashes
+	grants    []authorization // of type 4
+}
+
+func (t *tx) form() form { return forms[t.kind] }
 
 // accessList is kept encoded: it has a price, but no meaning to judge.
 type accessList struct {
@@ -50,8 +74,16 @@ func (t *tx) check() error {
 		return errors.New("nonce: 2^64-1 is never valid (EIP-2681)")
 	case t.tip != nil && t.tip.Cmp(t.price) > 0:
 		return errors.New("maxPriorityFeePerGas: more than maxFeePerGas (EIP-1559)")
-	case t.feeBits() > 256 && t.fee().BitLen() > 256:
+	case t.feeBits() > 255 && t.fee().BitLen() > 256:
 		return errors.New("gas: gas times its price is more than 256 bits")
+	case t.to == nil && t.form().calls:
+		return fmt.Errorf("to: missing: a transaction of type %d creates no contract", t.kind)
+	case t.kind == blobTx && t.blobs.count == 0:
+		return errors.New("blobVersionedHashes: empty: a transaction of type 3 has at least one blob (EIP-4844)")
+	case len(t.grants) > maxGrants:
+		return fmt.Errorf("authorizationList: more than %d authorizations", maxGrants)
+	case t.kind == setCodeTx && len(t.grants) == 0:
+		return errors.New("authorizationList: empty: a transaction of type 4 has at least one authorization (EIP-7702)")
 	}
 	return nil
 }
@@ -70,22 +102,34 @@ func (t *tx) checkUnsigned() error {
 	return nil
 }
 
-// fee is the most that the gas can cost, in wei.
+// fee is the most that the gas can cost, that of blobs included, in wei.
 func (t *tx) fee() *big.Int {
 	fee := new(big.Int).SetUint64(t.gas)
-	return fee.Mul(fee, t.price)
+	fee.Mul(fee, t.price)
+	if t.kind == blobTx {
+		blob := new(big.Int).SetUint64(t.blobs.gas())
+		fee.Add(fee, blob.Mul(blob, t.blobPrice))
+	}
+	return fee
 }
 
 // feeBits is a bound on the fee's length that costs no multiplication.
-func (t *tx) feeBits() int { return bits.Len64(t.gas) + t.price.BitLen() }
+func (t *tx) feeBits() int {
+	n := bits.Len64(t.gas) + t.price.BitLen()
+	if t.kind == blobTx {
+		n = max(n, bits.Len64(t.blobs.gas())+t.blobPrice.BitLen()) + 1
+	}
+	return n
+}
 
 // fields appends what is signed except the tail of EIP-155, in the type's order.
 func (t *tx) fields(dst []byte) []byte {
-	if t.kind != legacyTx {
+	form := t.form()
+	if form.named {
 		dst = appendUint(dst, t.chainID)
 	}
 	dst = appendUint(dst, t.nonce)
-	if t.kind == dynamicFeeTx {
+	if form.dynamic {
 		dst = appendBig(dst, t.tip)
 	}
 	dst = appendBig(dst, t.price)
@@ -93,8 +137,15 @@ func (t *tx) fields(dst []byte) []byte {
 	dst = appendAddress(dst, t.to)
 	dst = appendBig(dst, t.value)
 	dst = appendBytes(dst, t.data)
-	if t.kind != legacyTx {
+	if form.named {
 		dst = appendList(dst, t.access.content)
+	}
+	switch t.kind {
+	case blobTx:
+		dst = appendBig(dst, t.blobPrice)
+		dst = appendList(dst, t.blobs.content)
+	case setCodeTx:
+		dst = appendList(dst, appendGrants(nil, t.grants))
 	}
 	return dst
 }
@@ -109,8 +160,8 @@ type envelope struct {
 }
 
 func (t *tx) envelope() envelope {
-	const others = 160 // more than all fields beside data and access list
-	content := t.fields(make([]byte, 0, others+len(t.data)+len(t.access.content)))
+	const others, grant = 200, 140 // more than all fields beside data and lists, and than one authorization
+	content := t.fields(make([]byte, 0, others+len(t.data)+len(t.access.content)+len(t.blobs.content)+grant*len(t.grants)))
 	return envelope{t.kind, t.chainID, content}
 }
 
@@ -136,11 +187,8 @@ func (e envelope) digest() [32]byte { return keccak(e.unsigned()) }
 
 // typeError says why a type of EIP-2718 is not read.
 func typeError(kind byte) error {
-	switch kind {
-	case blobTx:
-		return errors.New("type: blob transactions (type 3, EIP-4844) are not supported yet")
-	case setCodeTx:
-		return errors.New("type: set-code transactions (type 4, EIP-7702) are not supported yet")
+	if kind == grantMagic {
+		return errors.New("type 5 is no transaction but an authorization of EIP-7702, which hands an account to a contract: it is never signed by itself")
 	}
 	return fmt.Errorf("type: unknown transaction type %d", kind)
 }

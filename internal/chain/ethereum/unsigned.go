@@ -7,14 +7,6 @@ import (
 	"keyward/internal/chain"
 )
 
-// Items in a transaction's list, without signature; a signature adds three.
-const (
-	legacyItems     = 6
-	accessListItems = 8
-	dynamicFeeItems = 9
-	signatureItems  = 3
-)
-
 var errSigned = fmt.Errorf("%w: only an unsigned transaction can be signed; `decode` shows what this one does", chain.ErrSigned)
 
 // parseRLP reads the unsigned form of a transaction, what is hashed to be signed:
@@ -27,13 +19,11 @@ func parseRLP(raw []byte) (*tx, error) {
 	f := &fields{rest: content}
 	t := &tx{kind: kind}
 	switch {
-	case count == itemsOf(kind) && kind != legacyTx:
-		t.read(f)
-	case count == legacyItems:
+	case count == itemsOf(kind):
 		t.read(f)
 	case count == itemsOf(kind)+signatureItems && kind != legacyTx:
 		return nil, errSigned
-	case count == legacyItems+signatureItems:
+	case count == itemsOf(legacyTx)+signatureItems && kind == legacyTx:
 		t.read(f)
 		t.chainID = f.uint64("chainId")
 		r, s := f.bytes("r"), f.bytes("s")
@@ -49,22 +39,14 @@ func parseRLP(raw []byte) (*tx, error) {
 	return t, f.end()
 }
 
-func itemsOf(kind byte) int {
-	switch kind {
-	case accessListTx:
-		return accessListItems
-	case dynamicFeeTx:
-		return dynamicFeeItems
-	}
-	return legacyItems
-}
+func itemsOf(kind byte) int { return forms[kind].items }
 
 // openEnvelope splits off the type of EIP-2718 and counts the list's items.
 func openEnvelope(raw []byte) (kind byte, content []byte, count int, err error) {
 	switch {
 	case len(raw) == 0:
 		return 0, nil, 0, errors.New("transaction: empty")
-	case raw[0] == accessListTx || raw[0] == dynamicFeeTx:
+	case raw[0] != legacyTx && int(raw[0]) < len(forms):
 		kind, raw = raw[0], raw[1:]
 	case raw[0] < rlpEmpty:
 		return 0, nil, 0, typeError(raw[0])
@@ -75,20 +57,24 @@ func openEnvelope(raw []byte) (kind byte, content []byte, count int, err error) 
 	if count, err = countItems(content); err != nil {
 		return 0, nil, 0, fmt.Errorf("transaction: %w", err)
 	}
+	if kind == blobTx && count > 0 && content[0] >= rlpList {
+		return 0, nil, 0, errSidecar
+	}
 	return kind, content, count, nil
 }
 
 // read takes the fields that are signed, in the order of tx.fields; the errors
 // stay in f.
 func (t *tx) read(f *fields) {
-	if t.kind != legacyTx {
+	form := t.form()
+	if form.named {
 		if t.chainID = f.uint64("chainId"); t.chainID == 0 {
 			f.fail("chainId", errors.New("0 is no chain"))
 		}
 	}
 	price := "gasPrice"
 	t.nonce = f.uint64("nonce")
-	if t.kind == dynamicFeeTx {
+	if form.dynamic {
 		t.tip = f.big("maxPriorityFeePerGas")
 		price = "maxFeePerGas"
 	}
@@ -97,8 +83,15 @@ func (t *tx) read(f *fields) {
 	t.to = f.address("to")
 	t.value = f.big("value")
 	t.data = f.bytes("data")
-	if t.kind != legacyTx {
+	if form.named {
 		t.access = readAccessList(f)
+	}
+	switch t.kind {
+	case blobTx:
+		t.blobPrice = f.big("maxFeePerBlobGas")
+		t.blobs = readBlobHashes(f)
+	case setCodeTx:
+		t.grants = readGrants(f)
 	}
 }
 
