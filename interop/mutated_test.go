@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -76,7 +77,7 @@ func sameSender(t *testing.T, raw []byte, got *ethereum.Signed, want *types.Tran
 }
 
 // stricter says what keyward refuses in a transaction that go-ethereum can read
-// but no chain would ever take, or that is of a type which keyward does not sign.
+// but no chain would ever take, or that is in a form which keyward does not sign.
 func stricter(tx *types.Transaction) string {
 	v, r, s := tx.RawSignatureValues()
 	id, recovery := tx.ChainId(), new(big.Int).Set(v)
@@ -91,9 +92,16 @@ func stricter(tx *types.Transaction) string {
 		}
 	}
 	fee := new(big.Int).Mul(new(big.Int).SetUint64(tx.Gas()), tx.GasFeeCap())
+	if tx.Type() == types.BlobTxType {
+		fee.Add(fee, new(big.Int).Mul(new(big.Int).SetUint64(tx.BlobGas()), tx.BlobGasFeeCap()))
+	}
 	switch {
-	case tx.Type() > types.DynamicFeeTxType:
-		return "a type that keyward does not read"
+	case tx.BlobTxSidecar() != nil:
+		return "the form for the network, with blobs"
+	case tx.Type() == types.BlobTxType && (len(tx.BlobHashes()) == 0 || slices.ContainsFunc(tx.BlobHashes(), func(h common.Hash) bool { return h[0] != 1 })):
+		return "no blobs, or hashes that are not those of blobs"
+	case tx.Type() == types.SetCodeTxType && len(tx.SetCodeAuthorizations()) == 0:
+		return "no authorizations"
 	case tx.Type() != types.LegacyTxType && (id.Sign() == 0 || !id.IsUint64() || id.Uint64() > maxChainID):
 		return "an impossible chain id"
 	case !recovery.IsUint64() || recovery.Uint64() > 1 || !crypto.ValidateSignatureValues(byte(recovery.Uint64()), r, s, true):

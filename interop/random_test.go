@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
+	"github.com/holiman/uint256"
 )
 
 // maxChainID keeps v within 64 bits (EIP-2294).
@@ -84,18 +85,60 @@ func (s source) transaction() (*types.Transaction, *big.Int) {
 	if len(data) > 0 && s.IntN(4) == 0 {
 		to = nil
 	}
-	switch s.IntN(3) {
-	case 0:
+	kind := s.IntN(5)
+	switch kind {
+	case types.LegacyTxType:
 		return types.NewTx(&types.LegacyTx{Nonce: nonce, GasPrice: price, Gas: gas, To: to, Value: value, Data: data}), chainID
-	case 1:
+	case types.AccessListTxType:
 		return types.NewTx(&types.AccessListTx{
 			ChainID: chainID, Nonce: nonce, GasPrice: price, Gas: gas, To: to, Value: value, Data: data, AccessList: s.accessList(),
 		}), chainID
 	}
 	tip := new(big.Int).Rsh(price, uint(s.IntN(8)))
+	called := common.Address(s.bytes(20)) // of the types that create nothing
+	switch kind {
+	case types.BlobTxType:
+		return types.NewTx(&types.BlobTx{
+			ChainID: word(chainID), Nonce: nonce, GasTipCap: word(tip), GasFeeCap: word(price), Gas: gas, To: called, Value: word(value), Data: data,
+			AccessList: s.accessList(), BlobFeeCap: word(s.bits(180)), BlobHashes: s.blobHashes(),
+		}), chainID
+	case types.SetCodeTxType:
+		return types.NewTx(&types.SetCodeTx{
+			ChainID: word(chainID), Nonce: nonce, GasTipCap: word(tip), GasFeeCap: word(price), Gas: gas, To: called, Value: word(value), Data: data,
+			AccessList: s.accessList(), AuthList: s.authorizations(),
+		}), chainID
+	}
 	return types.NewTx(&types.DynamicFeeTx{
 		ChainID: chainID, Nonce: nonce, GasTipCap: tip, GasFeeCap: price, Gas: gas, To: to, Value: value, Data: data, AccessList: s.accessList(),
 	}), chainID
+}
+
+func word(n *big.Int) *uint256.Int { return uint256.MustFromBig(n) }
+
+func (s source) blobHashes() (all []common.Hash) {
+	for range 1 + s.IntN(6) {
+		hash := common.Hash(s.bytes(32))
+		hash[0] = 1
+		all = append(all, hash)
+	}
+	return all
+}
+
+// authorizations are of EIP-7702: three in four are signed by somebody, the
+// others hold anything that fits.
+func (s source) authorizations() (all []types.SetCodeAuthorization) {
+	for range 1 + s.IntN(3) {
+		a := types.SetCodeAuthorization{ChainID: *word(s.bits(60)), Address: common.Address(s.bytes(20)), Nonce: s.bits(60).Uint64()}
+		if private, err := crypto.ToECDSA(s.bytes(32)); err == nil && s.IntN(4) > 0 {
+			if a, err = types.SignSetCode(private, a); err == nil {
+				all = append(all, a)
+				continue
+			}
+		}
+		a.V, a.R, a.S = byte(s.Uint32()), *word(s.bits(256)), *word(s.bits(256))
+		all = append(all, a)
+	}
+	return all
 }
 
 // unsignedJSON writes a transaction with the field names of eth_signTransaction.
@@ -108,13 +151,19 @@ func unsignedJSON(t *testing.T, tx *types.Transaction, chainID *big.Int) []byte 
 	if tx.To() != nil {
 		fields["to"] = tx.To().Hex()
 	}
-	if tx.Type() == types.DynamicFeeTxType {
+	if tx.Type() >= types.DynamicFeeTxType {
 		fields["maxFeePerGas"], fields["maxPriorityFeePerGas"] = hexutil.EncodeBig(tx.GasFeeCap()), hexutil.EncodeBig(tx.GasTipCap())
 	} else {
 		fields["gasPrice"] = hexutil.EncodeBig(tx.GasPrice())
 	}
 	if tx.Type() != types.LegacyTxType {
 		fields["type"], fields["accessList"] = hexutil.EncodeUint64(uint64(tx.Type())), tx.AccessList()
+	}
+	switch tx.Type() {
+	case types.BlobTxType:
+		fields["maxFeePerBlobGas"], fields["blobVersionedHashes"] = hexutil.EncodeBig(tx.BlobGasFeeCap()), tx.BlobHashes()
+	case types.SetCodeTxType:
+		fields["authorizationList"] = tx.SetCodeAuthorizations()
 	}
 	text, err := json.Marshal(fields)
 	if err != nil {
@@ -123,7 +172,8 @@ func unsignedJSON(t *testing.T, tx *types.Transaction, chainID *big.Int) []byte 
 	return text
 }
 
-// unsignedRLP writes what is hashed to be signed: EIP-155, EIP-2930, EIP-1559.
+// unsignedRLP writes what is hashed to be signed: EIP-155, EIP-2930, EIP-1559,
+// EIP-4844, EIP-7702.
 func unsignedRLP(t *testing.T, tx *types.Transaction, chainID *big.Int) []byte {
 	t.Helper()
 	to := []byte{}
@@ -136,8 +186,14 @@ func unsignedRLP(t *testing.T, tx *types.Transaction, chainID *big.Int) []byte {
 		fields = []any{tx.Nonce(), tx.GasPrice(), tx.Gas(), to, tx.Value(), tx.Data(), chainID, uint(0), uint(0)}
 	case types.AccessListTxType:
 		fields = []any{chainID, tx.Nonce(), tx.GasPrice(), tx.Gas(), to, tx.Value(), tx.Data(), tx.AccessList()}
-	case types.DynamicFeeTxType:
+	default:
 		fields = []any{chainID, tx.Nonce(), tx.GasTipCap(), tx.GasFeeCap(), tx.Gas(), to, tx.Value(), tx.Data(), tx.AccessList()}
+	}
+	switch tx.Type() {
+	case types.BlobTxType:
+		fields = append(fields, tx.BlobGasFeeCap(), tx.BlobHashes())
+	case types.SetCodeTxType:
+		fields = append(fields, tx.SetCodeAuthorizations())
 	}
 	text, err := rlp.EncodeToBytes(fields)
 	if err != nil {

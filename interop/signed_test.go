@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"math/big"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -31,7 +32,7 @@ func testKey(t *testing.T, s source) (*ecdsa.PrivateKey, key.Public) {
 }
 
 // TestTransactionsAreThoseOfGoEthereum compares, for random transactions of
-// types 0 to 2 in both unsigned forms: digest, meaning, raw signed bytes, hash
+// types 0 to 4 in both unsigned forms: digest, meaning, raw signed bytes, hash
 // and sender.
 func TestTransactionsAreThoseOfGoEthereum(t *testing.T) {
 	s := newSource("signed")
@@ -63,11 +64,21 @@ func TestTransactionsAreThoseOfGoEthereum(t *testing.T) {
 			}
 		}
 		sameSigned(t, want, signed, from)
-		if max(tx.Nonce(), chainID.Uint64()) < 1<<53 { // numbers of JavaScript
+		if forJavaScript(tx, chainID) {
 			asked = append(asked, signedBy{signed, want, from})
 		}
 	}
 	t.Run("viem", func(t *testing.T) { sameForViem(t, asked[:len(asked)/4]) })
+}
+
+// forJavaScript tells whether all that viem reads as a number is one there.
+func forJavaScript(tx *types.Transaction, chainID *big.Int) bool {
+	for _, a := range tx.SetCodeAuthorizations() {
+		if a.ChainID.BitLen() > 53 || a.Nonce >= 1<<53 {
+			return false
+		}
+	}
+	return max(tx.Nonce(), chainID.Uint64()) < 1<<53
 }
 
 // signedByKeyward reads an unsigned transaction with keyward's own code and puts
@@ -108,9 +119,13 @@ func sameSigned(t *testing.T, raw []byte, want *types.Transaction, from common.A
 		t.Errorf("got from %s, hash %s, nonce %v; want %s, %s, %d\nraw %x", in.From, seen.Hash, in.Nonce, from.Hex(), want.Hash().Hex(), want.Nonce(), raw)
 	}
 	fee := new(big.Int).Mul(new(big.Int).SetUint64(want.Gas()), want.GasFeeCap())
+	if want.Type() == types.BlobTxType {
+		fee.Add(fee, new(big.Int).Mul(new(big.Int).SetUint64(want.BlobGas()), want.BlobGasFeeCap()))
+	}
 	if in.Fee == nil || in.Fee.Max.Cmp(fee) != 0 {
 		t.Errorf("got fee %v, want %v\nraw %x", in.Fee, fee, raw)
 	}
+	sameDelegations(t, in, want)
 	paid := new(big.Int)
 	for _, m := range in.Moves {
 		if m.Asset.ID == in.Fee.Asset.ID {
@@ -119,6 +134,31 @@ func sameSigned(t *testing.T, raw []byte, want *types.Transaction, from common.A
 	}
 	if paid.Cmp(want.Value()) != 0 {
 		t.Errorf("got moves of %v wei, want %v\nraw %x", paid, want.Value(), raw)
+	}
+}
+
+// sameDelegations wants each authorization shown, with the account that
+// go-ethereum recovers.
+func sameDelegations(t *testing.T, in chain.Intent, want *types.Transaction) {
+	t.Helper()
+	var said []string
+	for _, w := range in.Warnings {
+		if w.Code == "delegation" {
+			said = append(said, w.Text)
+		}
+	}
+	all := want.SetCodeAuthorizations()
+	if len(said) != len(all) {
+		t.Fatalf("got %d delegations, want %d", len(said), len(all))
+	}
+	for i, a := range all {
+		shown := "no valid signature"
+		if who, err := a.Authority(); err == nil {
+			shown = who.Hex()
+		}
+		if !strings.Contains(said[i], shown) || !strings.Contains(said[i], a.Address.Hex()) {
+			t.Errorf("got %q, want it to say %s and %s", said[i], shown, a.Address.Hex())
+		}
 	}
 }
 
