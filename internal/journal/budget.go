@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"strings"
 	"sync"
 
 	"keyward/internal/policy"
@@ -231,6 +232,21 @@ func (w *window) since(from int64) *big.Int {
 		}
 	}
 	return sum
+}
+
+// Paid reads the rows, which are kept for ever.
+func (f facts) Paid(keyName, chain, destination string) (bool, error) {
+	for row, err := range f.j.opt.Reader.Rows(f.ctx, spending, "destination = $1 AND (key_id = $2 OR key_id LIKE $3)", destination, keyName, keyName+"/%") {
+		if err != nil {
+			return false, err
+		}
+		got, _ := scanFact(row)
+		name, _, _ := strings.Cut(got.key, "/") // LIKE takes an underscore for any letter
+		if name == keyName && strings.HasPrefix(got.asset, chain+"/") {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func scanFact(r store.Row) (fact, *big.Int) {

@@ -12,10 +12,20 @@ import (
 // evmChains begins the CAIP-2 id of every Ethereum-like chain.
 const evmChains = "eip155:"
 
+// utxoChains begins the CAIP-2 id of Bitcoin and its kin, the first half of the
+// hash of their first block.
+const (
+	utxoChains  = "bip122:"
+	bitcoinMain = utxoChains + "000000000019d6689c085ae165831e93"
+)
+
 // chainAliases are the names under which people know a CAIP-2 id.
 func chainAliases() map[string]string {
 	return map[string]string{
-		"bitcoin":  "bip122:000000000019d6689c085ae165831e93",
+		"bitcoin":  bitcoinMain,
+		"testnet4": "bip122:00000000da84f2bafbbc53dee25a72ae",
+		"signet":   "bip122:00000008819873e925422c1ff0f99f7c",
+		"regtest":  "bip122:0f9188f13cb7b2c71f2a335e3a4fc328",
 		"ethereum": "eip155:1",
 		"sepolia":  "eip155:11155111",
 	}
@@ -29,7 +39,7 @@ func parseChain(s string) (string, error) {
 	space, reference, ok := strings.Cut(s, ":")
 	switch {
 	case !ok:
-		return "", fmt.Errorf("unknown chain %q: use ethereum, sepolia, bitcoin or a CAIP-2 id such as eip155:10", clip(s))
+		return "", fmt.Errorf("unknown chain %q: use ethereum, sepolia, bitcoin, testnet4, signet, regtest or a CAIP-2 id such as eip155:10", clip(s))
 	case !charset(space, 3, 8, "-") || !charset(reference, 1, 32, "-_ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
 		return "", fmt.Errorf("chain %q is no CAIP-2 id such as eip155:10", clip(s))
 	case space == "eip155" && (!digits(reference) || reference[0] == '0'):
@@ -113,6 +123,9 @@ func parseAddress(chain, s string) (spot, error) {
 		return spot{chain: chain, evm: evm}, checkEIP55(s, evm)
 	case chain == "" || strings.HasPrefix(chain, evmChains):
 		return spot{}, fmt.Errorf("%q is not an Ethereum address: want 0x and 40 hexadecimal digits", clip(s))
+	case bitcoinForms()[chain] != nil:
+		text, err := bitcoinForms()[chain].canonical(s)
+		return spot{chain: chain, text: text}, err
 	case !charset(s, 1, 128, ".-_:%ABCDEFGHIJKLMNOPQRSTUVWXYZ"): // CAIP-10, and room for what it forgot
 		return spot{}, fmt.Errorf("%q is not an address", clip(s))
 	}

@@ -27,10 +27,15 @@ func (a *asset) format(n *big.Int) string { return chain.FormatUnits(n, a.decima
 
 const maxDecimals = 36
 
-// builtin assets need no declaration. Further ones are declared, so that nobody
-// has to trust a table of ours for the decimals of a token.
+// builtin assets need no declaration; of two names for one, messages use the
+// last. Further ones are declared, so that nobody has to trust a table of ours
+// for the decimals of a token.
 func builtin() []*asset {
-	return []*asset{{name: "ETH", id: nativeID("eip155:1"), chain: "eip155:1", native: true, decimals: 18, built: true}}
+	return []*asset{
+		{name: "ETH", id: nativeID("eip155:1"), chain: "eip155:1", native: true, decimals: 18, built: true},
+		{name: "sat", id: nativeID(bitcoinMain), chain: bitcoinMain, native: true, decimals: 0, built: true},
+		{name: "BTC", id: nativeID(bitcoinMain), chain: bitcoinMain, native: true, decimals: 8, built: true},
+	}
 }
 
 // assetID is a CAIP-19 id as rules compare it: a chain has one native coin, and
@@ -126,6 +131,7 @@ func formatSpan(ms int64) string {
 type interval struct {
 	asset    *asset
 	min, max *big.Int
+	rate     int64 // of a fee: the most base units for a virtual byte; 0 is no bound
 }
 
 func (v *interval) holds(s sum) bool {
@@ -150,6 +156,9 @@ func (v *interval) within(o *interval) bool {
 	case v == nil || v.asset.id != o.asset.id:
 		return false
 	}
+	if o.rate != 0 && (v.rate == 0 || v.rate > o.rate) {
+		return false
+	}
 	return (o.min == nil || v.min != nil && v.min.Cmp(o.min) >= 0) && (o.max == nil || v.max != nil && v.max.Cmp(o.max) <= 0)
 }
 
@@ -164,6 +173,11 @@ func (v *interval) meets(o *interval) bool {
 }
 
 func (v *interval) String() string {
+	if v.rate != 0 {
+		bare := *v
+		bare.rate = 0
+		return bare.String() + " and " + strconv.FormatInt(v.rate, 10) + " sat a virtual byte"
+	}
 	switch {
 	case v.min == nil && v.max == nil:
 		return "any amount of " + v.asset.name

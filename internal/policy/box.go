@@ -27,6 +27,8 @@ func (c *comparison) inside(a, b *rule) bool {
 		bv = b.fits
 	}
 	switch {
+	case !a.hours.within(b.hours) || !seenWithin(a.seen, b.seen) || !sighashWithin(a, b):
+		return false
 	case av&^bv != 0 || !chainsWithin(a.chains, b.chains) || !a.amount.within(b.amount) || !a.fee.within(b.fee):
 		return false
 	case a.fee != nil && b.fee == nil && b.amount != nil:
@@ -45,12 +47,44 @@ func (c *comparison) meetIn(a, b *rule, verbs verbs, amounts bool) bool {
 	switch {
 	case a.fits&b.fits&verbs == 0 || !chainsMeet(a.chains, b.chains):
 		return false
+	case !a.hours.meets(b.hours) || !seenMeets(a.seen, b.seen) || !sighashMeets(a, b):
+		return false
 	case amounts && (!a.amount.meets(b.amount) || !a.fee.meets(b.fee)):
 		return false
 	case amounts && a.amount != nil && b.amount != nil && a.amount.asset.id != b.amount.asset.id:
 		return false // one effect is of one asset
 	}
 	return c.keysMeet(&a.keys, &b.keys) && c.whoMeet(&a.who, &b.who) && c.toMeet(a.to, b.to)
+}
+
+func seenWithin(a, b *bool) bool { return b == nil || a != nil && *a == *b }
+
+func seenMeets(a, b *bool) bool { return a == nil || b == nil || *a == *b }
+
+// sighashWithin: a rule about sighash covers nothing else, one that is not about
+// it covers none; a denial speaks about all of them.
+func sighashWithin(a, b *rule) bool {
+	switch {
+	case b.sighash == nil:
+		return a.sighash == nil || b.deny
+	case a.sighash == nil:
+		return false
+	}
+	return !slices.ContainsFunc(a.sighash, func(s string) bool { return !slices.Contains(b.sighash, s) })
+}
+
+func sighashMeets(a, b *rule) bool {
+	switch {
+	case a.sighash != nil && b.sighash != nil:
+		return slices.ContainsFunc(a.sighash, func(s string) bool { return slices.Contains(b.sighash, s) })
+	case a.sighash == nil && b.sighash == nil:
+		return true
+	}
+	other := a
+	if a.sighash != nil {
+		other = b
+	}
+	return other.amount == nil && other.to == nil && other.seen == nil // what a sighash effect has none of
 }
 
 func chainsWithin(a, b []string) bool {

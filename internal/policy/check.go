@@ -84,6 +84,9 @@ func (c *checker) reach(r *rule) {
 	if r.grants&blindVerb != 0 {
 		c.say(Warning, r, "sign-blind: lets %s sign what keyward does not understand; whatever that does is bound by no amount and no window", some(r.who.words))
 	}
+	if r.sighash != nil {
+		c.say(Warning, r, "sighash: lets %s sign what others may still change; what is left open is bound by no amount, destination or window", some(r.who.words))
+	}
 	if r.need != nil || r.grants&^setOf(key.Read, key.Verify) == 0 {
 		return
 	}
@@ -118,9 +121,11 @@ func (c *checker) idle(r *rule) {
 	}
 	can, why := setOf(key.Verbs()...), ""
 	switch {
+	case r.sighash != nil:
+		can, why = setOf(key.SignTransaction), "a sighash"
 	case r.amount != nil || r.fee != nil && r.fee.min != nil && r.fee.min.Sign() > 0:
 		can, why = valueVerbs, "an amount"
-	case r.to != nil:
+	case r.to != nil || r.seen != nil:
 		can, why = valueVerbs|blindVerb, "a destination"
 	case r.chains != nil:
 		can, why = payloadVerbs, "a chain"
@@ -186,7 +191,7 @@ func (c *checker) feeGap(r *rule) {
 	}
 	native := nativeID(r.amount.asset.chain)
 	pays := func(o *rule) bool {
-		if o.deny || !c.cmp.meetIn(r, o, setOf(key.SignTransaction), false) {
+		if o.deny || o.sighash != nil || !c.cmp.meetIn(r, o, setOf(key.SignTransaction), false) {
 			return false
 		}
 		return o.fee != nil && o.fee.asset.id == native || o.fee == nil && (o.amount == nil || o.amount.asset.id == native)

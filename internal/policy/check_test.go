@@ -114,6 +114,46 @@ func TestCheckFinds(t *testing.T) {
 		"destinations of another chain": {
 			"  - {name: r, who: [operator], keys: [hot], do: [sign-transaction], chains: [sepolia], to: [book:exchanges], then: deny}\n",
 			"warning r: fits nothing: none of its destinations is on any of its chains"},
+		"what signatures leave open": {
+			"  - {name: r, who: [operator], keys: [hot], do: [sign-transaction], sighash: [none], then: allow}\n",
+			"warning r: sighash: lets operator sign what others may still change"},
+		"a sighash of a message": {
+			"  - {name: r, who: [operator], keys: [hot], do: [sign-message], sighash: [none], then: allow}\n",
+			"warning r: fits nothing: what it is for never has a sighash"},
+		"a sighash within another": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], sighash: [none], then: allow}\n" +
+				"  - {name: b, who: [operator], keys: [any], do: [sign-transaction], sighash: [single, none], then: allow}\n",
+			"warning a: adds nothing: rule b covers all of it"},
+		"a sighash that is denied": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], sighash: [none], then: allow}\n" +
+				"  - {name: b, who: [any], keys: [any], do: [sign-transaction], then: deny}\n",
+			"warning a: never applies: rule b denies all of it"},
+		"hours within others": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], hours: {zone: Europe/Zurich, days: [tue], from: '09:00', to: '10:00'}, then: allow}\n" +
+				"  - {name: b, who: [operator], keys: [hot], do: [sign-transaction], hours: {zone: Europe/Zurich, days: [mon-fri], from: '08:00', to: '10:00'}, then: allow}\n",
+			"warning a: adds nothing: rule b covers all of it"},
+		"hours that meet": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], hours: {zone: UTC, from: '09:00', to: '11:00'}, then: allow}\n" +
+				"  - {name: b, who: [operator], keys: [hot], do: [sign-transaction], hours: {zone: UTC, days: [sun], from: '10:59', to: '12:00'}, then: {delay: 1h}}\n",
+			"note a: overlaps with rule b"},
+		"hours of two zones": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], hours: {zone: UTC, from: '09:00', to: '11:00'}, then: allow}\n" +
+				"  - {name: b, who: [operator], keys: [hot], do: [sign-transaction], hours: {zone: Asia/Tokyo, from: '09:00', to: '11:00'}, then: {delay: 1h}}\n",
+			"note a: cannot be compared with rule b: their hours are in two time zones"},
+		"first payments within all": {
+			open + "  - {name: r, who: [operator], keys: [hot], do: [sign-transaction], seen: false, then: allow}\n",
+			"warning r: adds nothing: rule all covers all of it"},
+		"a first payment of bytes": {
+			"  - {name: r, who: [operator], keys: [hot], do: [sign], seen: false, then: allow}\n",
+			"warning r: fits nothing: what it is for never has a destination"},
+		"a rate within another": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], fee: {asset: BTC, rate: 5}, then: allow}\n" +
+				"  - {name: b, who: [operator], keys: [hot], do: [sign-transaction], fee: {asset: sat, rate: 6}, then: allow}\n",
+			"warning a: adds nothing: rule b covers all of it"},
+		"satoshi that splitting dodges": {
+			"  - {name: a, who: [operator], keys: [hot], do: [sign-transaction], amount: {asset: BTC, max: 1}, then: allow}\n" +
+				"  - {name: b, who: [operator], keys: [hot], do: [sign-transaction], amount: {asset: sat, min: 100000000}, then: {approvals: 2, of: treasurers}}\n",
+			"warning a: payments from 100000000 sat on ask for more (rule b), but can be split"},
 		"system verbs for some keys": {
 			"  - {name: r, who: [operator], keys: [hot], do: [apply-policy], then: allow}\n",
 			"warning r: fits nothing: what it is for is about no key, which takes keys: [any]"},
@@ -142,6 +182,50 @@ func TestCheckFinds(t *testing.T) {
 }
 
 // A policy as people should write it has no errors or warnings.
+// What is said of two rules must be true: rules that lie apart are not said to
+// overlap, and none is said to be inside another that only looks like it.
+func TestCheckTellsRulesApart(t *testing.T) {
+	row := func(name, more, then string) string {
+		return "  - {name: " + name + ", who: [operator], keys: [hot], do: [sign-transaction], " + more + "then: " + then + "}\n"
+	}
+	const asks = "{approvals: 2, of: treasurers}"
+	for name, two := range map[string][2]string{
+		"hours one after the other": {"hours: {zone: UTC, from: '09:00', to: '11:00'}, ", "hours: {zone: UTC, from: '11:00', to: '12:00'}, "},
+		"days":                      {"hours: {zone: UTC, days: [sat-sun], from: '09:00', to: '11:00'}, ", "hours: {zone: UTC, days: [mon-fri], from: '09:00', to: '11:00'}, "},
+		"seen and not":              {"seen: true, ", "seen: false, "},
+		"two sighashes":             {"sighash: [none], ", "sighash: [single], "},
+		"a sighash and an amount":   {"sighash: [none], ", "amount: {asset: BTC, max: 5}, "},
+		"a sighash and a book":      {"sighash: [none], ", "to: [book:exchanges], "},
+	} {
+		for _, then := range []string{"allow", asks} {
+			for _, f := range findings(parse(t, rules(row("a", two[0], then)+row("b", two[1], asks)))) {
+				for _, word := range []string{"overlaps", "adds nothing", "easier", "cannot be compared", "split", "never applies"} {
+					if strings.Contains(f, word) {
+						t.Errorf("%s, then %s: got %s", name, then, f)
+					}
+				}
+			}
+		}
+	}
+	for name, two := range map[string][2]string{
+		"no hours":        {"", "hours: {zone: UTC, from: '09:00', to: '11:00'}, "},
+		"longer hours":    {"hours: {zone: UTC, from: '09:00', to: '11:01'}, ", "hours: {zone: UTC, from: '09:00', to: '11:00'}, "},
+		"hours elsewhere": {"hours: {zone: UTC, from: '09:00', to: '11:00'}, ", "hours: {zone: Africa/Abidjan, from: '09:00', to: '11:00'}, "},
+		"whether seen":    {"", "seen: true, "},
+		"a higher rate":   {"fee: {asset: BTC, rate: 7}, ", "fee: {asset: BTC, rate: 6}, "},
+		"no rate":         {"fee: {asset: BTC}, ", "fee: {asset: BTC, rate: 6}, "},
+		"without sighash": {"", "sighash: [none], "},
+		"with sighash":    {"sighash: [none], ", ""},
+		"another sighash": {"sighash: [none, single], ", "sighash: [none], "},
+	} {
+		for _, f := range findings(parse(t, rules(row("a", two[0], "allow")+row("b", two[1], "allow")))) {
+			if strings.Contains(f, "a: adds nothing") {
+				t.Errorf("%s: got %s", name, f)
+			}
+		}
+	}
+}
+
 func TestCheckIsQuietAboutGoodPolicies(t *testing.T) {
 	p := parse(t, `version: 1
 groups:

@@ -45,6 +45,9 @@ func (c *checker) pair(a, b *rule, first bool) {
 	case first && !inside && (a.demands() || b.demands()) && !a.sameDemands(b) && !c.cmp.inside(b, a) && c.cmp.meet(a, b, true):
 		c.say(Note, a, "overlaps with rule %s: where both speak, what both ask for is asked", b.name)
 	}
+	if first && a.hours != nil && b.hours != nil && a.hours.zone.String() != b.hours.zone.String() && c.cmp.meet(a, b, true) {
+		c.say(Note, a, "cannot be compared with rule %s: their hours are in two time zones, and taken to overlap", b.name)
+	}
 	c.split(a, b)
 	c.cheaper(a, b)
 }

@@ -11,8 +11,8 @@ import (
 
 // Decide judges r by p at log time now (ms). Its answer is a Decision, also when
 // that is a denial; an error means that nobody could judge: the request is no
-// proof, or facts that a window needs could not be read. f may be nil when p has
-// no windows.
+// proof, or facts that a rule needs could not be read. f may be nil when p has
+// neither windows nor rules that ask whom a key has paid before.
 //
 // A rule speaks about an effect when the effect lies in the rule's box. The
 // request is denied when any rule that says deny speaks about any effect, and
@@ -30,9 +30,13 @@ func Decide(r Request, p *Policy, now int64, f Facts) (Decision, error) {
 	if err := ask(r, &q); err != nil {
 		return Decision{}, fmt.Errorf("policy: %w", err)
 	}
+	q.now = now
 	d := &decision{request: r, rules: p.hash, outcome: Denied}
 	if d.reasons = structural(r, &q, now); len(d.reasons) > 0 {
 		return Decision{d}, nil
+	}
+	if err := q.look(p, f); err != nil {
+		return Decision{}, fmt.Errorf("policy: %w", err)
 	}
 	var few [4]spoken
 	speaking, fitting, reasons := p.speaking(&q, few[:0])
@@ -123,7 +127,7 @@ func (p *Policy) speaking(q *question, all []spoken) (_ []spoken, fitting []stri
 		}
 		s := spoken{rule: r}
 		for i, hit := range hits {
-			if e := &q.effects[i]; hit && r.grants&e.bit != 0 {
+			if e := &q.effects[i]; hit && r.covers(e) {
 				covered[i] = true
 				s.covers.add(e)
 			}

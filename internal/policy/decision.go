@@ -30,7 +30,8 @@ type decision struct {
 
 // Reason is one sentence of why. Code is stable. What no rule can allow: expired,
 // key, state, usage, domain. Why rules deny: denied-by-rule, no-rule, blind,
-// chain, asset, destination, over-amount, over-fee, over-window. Why they let
+// chain, sighash, asset, destination, first-payment, over-amount, over-fee,
+// over-window, hours. Why they let
 // pass: allowed, approvals, delay, and over-window where the rule's own `over:` is
 // asked for. Effect is the What of the effect it speaks of, or "".
 type Reason struct{ Code, Rule, Effect, Text string }
@@ -86,6 +87,10 @@ type Facts interface {
 	// Spent adds up the scope's payments since a log time in ms; a bucket that
 	// begins earlier and reaches into the span counts whole.
 	Spent(s Scope, since int64) (*big.Int, error)
+	// Paid tells whether the key of this name, or any account below it, has ever
+	// been charged for something that went to a destination on a chain (CAIP-2).
+	// What was paid once stays paid.
+	Paid(keyName, chain, destination string) (bool, error)
 }
 
 // Valid is false for the zero value.

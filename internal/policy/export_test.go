@@ -8,5 +8,12 @@ func As(r Request, actor string) Request {
 	return Request{&c}
 }
 
+// The time zones that hours may name.
+var (
+	Zones     = zones
+	ZoneNamed = zoneNamed
+	TZif      = tzif
+)
+
 // Encode is the canonical form of a stored request.
 func (s Stored) Encode() []byte { return s.encode() }

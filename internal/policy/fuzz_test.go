@@ -17,6 +17,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(rules(payouts[1:] + treasury[1:] + rawKey[1:])))
 	f.Add([]byte(`{"version":1,"rules":[{"name":"a","who":["any"],"keys":["hot-*","seed/m/*"],"do":["any","sign-blind"],"then":{"delay":"24h"}}]}`))
 	f.Add([]byte("version: 1\ngroups: {a: [group:b, x], b: [y]}\nrules:\n- {name: r, who: [group:a], keys: [k], do: [use], to: [book:z], then: deny}"))
+	f.Add([]byte("version: 1\nbooks: {b: [{chain: bitcoin, address: " + segwit + ", name: n}, {chain: regtest, address: mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn, name: m}]}\n" +
+		"rules:\n- {name: r, who: [any], keys: [hot/m/84h/0h], do: [sign-transaction], to: [book:b], seen: true, amount: {asset: sat, max: 5}, fee: {asset: BTC, rate: 9}, then: allow}\n" +
+		"- {name: s, who: [any], keys: [any], do: [use], sighash: [none, 'single|anyonecanpay'], hours: {zone: Europe/Zurich, days: [fri-mon], from: '08:00', to: '24:00'}, then: deny}"))
 	f.Add([]byte("version: 1\nrules: &a [*a]\n---\n!!x"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := policy.Parse(text)

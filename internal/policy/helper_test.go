@@ -206,3 +206,13 @@ func (p past) Spent(s policy.Scope, since int64) (*big.Int, error) {
 	}
 	return sum, nil
 }
+
+func (p past) Paid(keyName, chain, destination string) (bool, error) {
+	for _, m := range p {
+		name, _, _ := strings.Cut(m.key, "/")
+		if name == keyName && strings.HasPrefix(m.asset, chain+"/") && m.dest == destination && m.amount.Sign() > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}

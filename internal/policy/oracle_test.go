@@ -46,7 +46,9 @@ func oracle(rows []row, s scene) policy.Outcome {
 			continue
 		}
 		for i, e := range effects {
-			covered[i] = covered[i] || fits[i] && (e.Verb != key.SignBlind || slices.Contains(r.do, "sign-blind"))
+			blind := e.Verb == key.SignBlind && !slices.Contains(r.do, "sign-blind")
+			open := e.What == chain.EffectSighash && r.sighash == nil
+			covered[i] = covered[i] || fits[i] && !blind && !open
 		}
 		asks = asks || r.then != "allow"
 		if own, counted := r.own(s, effects); r.window >= 0 && own > 0 && own+counted > r.window {
@@ -68,7 +70,13 @@ func oracle(rows []row, s scene) policy.Outcome {
 func (r row) matches(s scene) bool {
 	who := slices.Contains(r.who, "any") || slices.Contains(r.who, s.actor) || s.actor == "service:a" && slices.Contains(r.who, "group:s")
 	keys := slices.Contains(r.keys, "any") || slices.Contains(r.keys, s.key) || s.key == "hot-1" && slices.Contains(r.keys, "hot-*")
-	return who && keys
+	return who && keys && (r.hours == "" || r.hours == "now" || r.hours == "all day")
+}
+
+// paid is what a row says about earlier payments: the scene has at most one.
+func (r row) paid(s scene, e chain.Effect) bool {
+	before := e.To == alice && e.Chain == "eip155:1" && s.spent > 0
+	return r.seen == "" || e.To != "" && before == (r.seen == "true")
 }
 
 func (r row) reaches(to, chain string) bool {
@@ -112,11 +120,16 @@ func (r row) fitting(s scene, effects []chain.Effect) []bool {
 		if e.What == chain.EffectFee || !basic(e) {
 			continue
 		}
-		fits[i] = (r.asset == "" || e.Asset.ID == id && inRange) && (r.to == nil || e.To != "" && r.reaches(e.To, e.Chain))
+		if e.What == chain.EffectSighash || r.sighash != nil {
+			limited := r.asset != "" || r.to != nil || r.seen != ""
+			fits[i] = e.What == chain.EffectSighash && !limited && (r.sighash == nil || slices.Contains(r.sighash, e.To))
+			continue
+		}
+		fits[i] = (r.asset == "" || e.Asset.ID == id && inRange) && (r.to == nil || e.To != "" && r.reaches(e.To, e.Chain)) && r.paid(s, e)
 		payment = payment || fits[i]
 	}
 	for i, e := range effects {
-		if e.What != chain.EffectFee || !basic(e) {
+		if e.What != chain.EffectFee || !basic(e) || r.sighash != nil {
 			continue
 		}
 		byAmount := r.asset == "" || e.Asset.ID == id && inRange
@@ -124,7 +137,7 @@ func (r row) fitting(s scene, effects []chain.Effect) []bool {
 		if r.feeMax >= 0 && !byFee {
 			continue
 		}
-		fits[i] = byAmount && (r.to == nil || payment) || byFee && payment
+		fits[i] = byAmount && (r.to == nil && r.seen == "" || payment) || byFee && payment
 	}
 	return fits
 }

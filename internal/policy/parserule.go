@@ -25,7 +25,7 @@ func (p *Policy) readRule(n *yaml.Node, i int) (*rule, error) {
 			}
 		}
 	}
-	f, err := fields(n, where, "name", "who", "keys", "do", "chains", "to", "amount", "fee", "window", "then")
+	f, err := fields(n, where, "name", "who", "keys", "do", "chains", "to", "amount", "fee", "seen", "hours", "sighash", "window", "then")
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,10 @@ func (p *Policy) readRule(n *yaml.Node, i int) (*rule, error) {
 		{"chains", r.readChains},
 		{"to", func(n *yaml.Node, at string) error { return p.readPlaces(r, n, at) }},
 		{"amount", func(n *yaml.Node, at string) (err error) { r.amount, err = p.readInterval(n, at); return err }},
-		{"fee", func(n *yaml.Node, at string) (err error) { r.fee, err = p.readInterval(n, at); return err }},
+		{"fee", func(n *yaml.Node, at string) error { return p.readFee(r, n, at) }},
+		{"seen", r.readSeen},
+		{"hours", r.readHours},
+		{"sighash", r.readSighash},
 		{"then", func(n *yaml.Node, at string) error { return p.readThen(r, n, at) }},
 		{"window", func(n *yaml.Node, at string) error { return p.readWindows(r, n, at) }},
 	} {
@@ -63,7 +66,18 @@ func (p *Policy) readRule(n *yaml.Node, i int) (*rule, error) {
 			return nil, err
 		}
 	}
-	return r, nil
+	return r, r.consistent(where)
+}
+
+// consistent refuses dimensions that nothing could ever have together.
+func (r *rule) consistent(where string) error {
+	switch {
+	case r.sighash != nil && (r.to != nil || r.amount != nil || r.seen != nil):
+		return problem(r.line, join(where, "sighash"), "a rule about sighash has no to, amount or seen: what a signature leaves open has neither")
+	case r.deny && r.fee != nil && r.fee.rate != 0:
+		return problem(r.line, join(where, "fee"), "a rule that denies has no rate, which is the most that a fee may be")
+	}
+	return nil
 }
 
 func (p *Policy) readWho(w *who, n *yaml.Node, where string) (err error) {
@@ -134,6 +148,12 @@ func checkKeyPattern(s string) error {
 	switch {
 	case !deep:
 		return nil
+	case !glob && strings.HasPrefix(path, "m"):
+		p, err := key.ParsePath(path)
+		if err == nil && p.String() != path {
+			err = fmt.Errorf("%q: write the path as %s", clip(s), p)
+		}
+		return err
 	case glob && path != "" && !strings.HasSuffix(path, "/"):
 		return fmt.Errorf("%q: a * in a path stands for whole steps: write .../*", clip(s))
 	case !glob && path == "", !charset(path, 0, 200, "/"), strings.Contains(pattern, "//"):
@@ -238,42 +258,4 @@ func (p *Policy) readPlaces(r *rule, n *yaml.Node, where string) error {
 	}
 	r.to = to
 	return nil
-}
-
-func (p *Policy) assetField(parent, n *yaml.Node, where string) (*asset, error) {
-	name, err := need(parent, n, join(where, "asset"))
-	if err != nil {
-		return nil, err
-	}
-	a := p.assets[name]
-	if a == nil {
-		return nil, problem(n, where, "unknown asset %q: declare it under assets", clip(name))
-	}
-	a.used = true
-	return a, nil
-}
-
-func (p *Policy) readInterval(n *yaml.Node, where string) (*interval, error) {
-	f, err := fields(n, where, "asset", "min", "max")
-	if err != nil {
-		return nil, err
-	}
-	v := &interval{}
-	if v.asset, err = p.assetField(n, f["asset"], where); err != nil {
-		return nil, err
-	}
-	if f["min"] != nil {
-		if v.min, err = amountNode(f["min"], join(where, "min"), v.asset); err != nil {
-			return nil, err
-		}
-	}
-	if f["max"] != nil {
-		if v.max, err = amountNode(f["max"], join(where, "max"), v.asset); err != nil {
-			return nil, err
-		}
-	}
-	if v.min != nil && v.max != nil && v.min.Cmp(v.max) > 0 {
-		return nil, problem(n, where, "min %s is over max %s", v.asset.format(v.min), v.asset.format(v.max))
-	}
-	return v, nil
 }

@@ -23,7 +23,16 @@ type row struct {
 	feeMax        int    // of ETH; -1 without
 	window        int    // of ETH in a day; -1 without
 	over          bool
+	hours         string // of UTC; "" without
+	seen          string // "true", "false" or "" without
+	sighash       []string
 	then          string
+}
+
+// The times that rows name: now is a Friday, eight in the morning.
+var times = map[string]string{
+	"now": "days: [fri], from: '08:00', to: '08:01'", "all day": "from: '00:00', to: '24:00'", "later": "days: [fri, sat], from: '08:01', to: '24:00'",
+	"other days": "days: [sat-thu], from: '00:00', to: '24:00'",
 }
 
 var (
@@ -57,6 +66,12 @@ func drawRow(t *rapid.T) row {
 		}
 	}
 	r.asset = rapid.SampledFrom([]string{"", "", "ETH", "USD"}).Draw(t, "asset")
+	r.hours = rapid.SampledFrom([]string{"", "", "now", "all day", "later", "other days"}).Draw(t, "hours")
+	r.seen = rapid.SampledFrom([]string{"", "", "", "true", "false"}).Draw(t, "seen")
+	if rapid.IntRange(0, 4).Draw(t, "about sighash") == 0 {
+		r.sighash = someOf(t, "sighash", []string{"none", "single"})
+		r.to, r.asset, r.seen = nil, "", ""
+	}
 	if r.asset == "" {
 		r.min, r.max = -1, -1
 	}
@@ -95,6 +110,13 @@ func (r row) text(name string) string {
 	if r.feeMax >= 0 {
 		fmt.Fprintf(&b, "    fee: {asset: ETH, max: %d}\n", r.feeMax)
 	}
+	if r.hours != "" {
+		b.WriteString("    hours: {zone: UTC, " + times[r.hours] + "}\n")
+	}
+	if r.seen != "" {
+		b.WriteString("    seen: " + r.seen + "\n")
+	}
+	list("sighash", r.sighash)
 	if r.window >= 0 {
 		fmt.Fprintf(&b, "    window: {asset: ETH, per: 1d, max: %d", r.window)
 		if r.over {
@@ -164,6 +186,9 @@ func drawScene(t *rapid.T) scene {
 		a := rapid.SampledFrom([]chain.Asset{coin, coin, dollar}).Draw(t, "asset")
 		to := rapid.SampledFrom([]string{alice, bob, carol}).Draw(t, "to")
 		in.Moves = append(in.Moves, chain.Move{Asset: a, Amount: units(a, rapid.IntRange(0, 6).Draw(t, "n")), To: to, Change: rapid.IntRange(0, 9).Draw(t, "change") == 0})
+	}
+	if rapid.IntRange(0, 4).Draw(t, "open") == 0 {
+		in.Sighashes = someOf(t, "sighashes", []string{"none", "single"})
 	}
 	if rapid.IntRange(0, 4).Draw(t, "allow") == 0 {
 		in.Allowances = []chain.Allowance{{Asset: dollar, Amount: big.NewInt(3), Spender: bob, Unlimited: rapid.Bool().Draw(t, "unlimited")}}

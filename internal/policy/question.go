@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ type question struct {
 	actor   string
 	subject string // the key's name, or what is acted on
 	path    string
+	now     int64
+	size    int64 // of the payload in virtual bytes, where its fee is paid by size
 	verbs   verbs // of all effects
 	effects []effect
 	sums    []sum
@@ -29,6 +32,7 @@ type effect struct {
 	amount        *big.Int // Amount; nil where there is none, or no bound
 	spot          spot     // of To
 	hasSpot       bool
+	seen          bool // the key paid to it before; known where a rule that matches asks
 }
 
 // sum is what leaves in one asset: moves that are not change, the most that the
@@ -52,7 +56,11 @@ func ask(r Request, q *question) error {
 	in := &r.r.in
 	q.actor, q.subject, q.path = r.r.actor, in.name(), in.Path
 	blind := in.Key.ID != "" && in.Key.Domain != key.Raw && in.Parsed.Domain() == key.Raw && in.Parsed.Verb() == key.Sign
-	all := in.Parsed.Intent().Effects()
+	intent := in.Parsed.Intent()
+	if intent.Fee != nil {
+		q.size = intent.Fee.Size
+	}
+	all := intent.Effects()
 	q.effects = make([]effect, len(all))
 	for i := range all {
 		e := effect{Effect: &all[i], asks: all[i].Verb, amount: all[i].Amount}
@@ -62,7 +70,7 @@ func ask(r Request, q *question) error {
 		if e.bit = bits[e.asks]; e.bit == 0 {
 			return errors.New("payload asks for the unknown verb " + string(e.asks))
 		}
-		if e.To != "" {
+		if e.To != "" && e.What != chain.EffectSighash { // which says there what it leaves open
 			e.spot, e.hasSpot = spotOf(e.Chain, e.To), true
 		}
 		switch e.What {
@@ -77,6 +85,33 @@ func ask(r Request, q *question) error {
 	}
 	if len(q.effects) == 0 {
 		return errors.New("payload without any effect")
+	}
+	return nil
+}
+
+// look finds out, for the rules that ask, which destinations the key paid before.
+func (q *question) look(p *Policy, f Facts) error {
+	if !slices.ContainsFunc(p.rules, func(r *rule) bool { return r.seen != nil && r.matches(q) }) {
+		return nil
+	}
+	if f == nil {
+		return errors.New("seen: nothing is known about past payments")
+	}
+	known := map[spot]bool{}
+	for i := range q.effects {
+		e := &q.effects[i]
+		if !e.hasSpot {
+			continue
+		}
+		seen, asked := known[e.spot]
+		if !asked {
+			var err error
+			if seen, err = f.Paid(q.subject, e.Chain, e.To); err != nil {
+				return fmt.Errorf("seen: %w", err)
+			}
+			known[e.spot] = seen
+		}
+		e.seen = seen
 	}
 	return nil
 }

@@ -84,9 +84,22 @@ func (r *rule) failsAt(q *question, e *effect) dimension {
 		return missKeys
 	case r.fits&e.bit != 0 && r.grants&e.bit == 0:
 		return missBlind
-	case r.fits&e.bit != 0 && r.fee != nil && !r.fee.holds(q.feeIn(r.fee.asset.id)):
+	case r.fits&e.bit != 0 && !r.feeFits(q):
 		return missFee
-	case e.What != chain.EffectFee:
+	}
+	at := r.misses(q, e)
+	switch {
+	case at == fitsAll && !r.covers(e):
+		return missSighash
+	case at == fitsAll && !r.hours.holds(q.now):
+		return missHours
+	}
+	return at
+}
+
+// misses is miss and missFee in one.
+func (r *rule) misses(q *question, e *effect) dimension {
+	if e.What != chain.EffectFee {
 		return r.miss(q, e)
 	}
 	anchored := false
@@ -121,6 +134,21 @@ func (r *rule) explain(at dimension, q *question, e *effect) (code, text string)
 		return "no-rule", " is not for " + string(e.asks)
 	case missChains:
 		return "chain", ": chain " + orNone(e.Chain) + " is not among its chains"
+	case missSighash:
+		if e.What == chain.EffectSighash {
+			return "sighash", " does not name sighash: [" + e.To + "]"
+		}
+		return "sighash", " is only about what a signature leaves open"
+	case missSeen:
+		switch {
+		case !e.hasSpot:
+			return "first-payment", " is about destinations, and this has none"
+		case *r.seen:
+			return "first-payment", " is about destinations that this key paid before, and never yet " + e.To
+		}
+		return "first-payment", " is about destinations that this key never paid, and it paid " + e.To
+	case missHours:
+		return "hours", " is for " + r.hours.String() + ", and it is another time"
 	case missAsset:
 		if e.asset == "" {
 			return "asset", " is about amounts of " + r.amount.asset.name + ", and this has no amount"
@@ -134,6 +162,10 @@ func (r *rule) explain(at dimension, q *question, e *effect) (code, text string)
 		fee := q.feeIn(r.fee.asset.id)
 		if fee.total == nil && !fee.unbounded {
 			return "over-fee", " is about fees in " + r.fee.asset.name
+		}
+		if r.fee.holds(fee) {
+			return "over-fee", ": fee of " + r.fee.asset.format(fee.total) + " for " + strconv.FormatInt(q.size, 10) +
+				" virtual bytes is over " + strconv.FormatInt(r.fee.rate, 10) + " sat a virtual byte"
 		}
 		return "over-fee", ": fee " + r.fee.outside(fee)
 	case missAmount:
@@ -195,11 +227,11 @@ func (n *Need) String() string {
 type kinds uint64
 
 // whats are the sorts that stand above the verbs' bits.
-func whats() [5]string {
-	return [...]string{chain.EffectMove, chain.EffectFee, chain.EffectAllowance, chain.EffectCall, chain.EffectMessage}
+func whats() [6]string {
+	return [...]string{chain.EffectMove, chain.EffectFee, chain.EffectAllowance, chain.EffectCall, chain.EffectMessage, chain.EffectSighash}
 }
 
-const firstWhat = 64 - 5
+const firstWhat = 64 - 6
 
 func (k *kinds) add(e *effect) {
 	for i, w := range whats() {
@@ -249,7 +281,10 @@ func (p *Policy) describe(e *effect) string {
 	default:
 		b.WriteString(" of " + asset.Format(e.amount))
 	}
-	if e.To != "" {
+	switch {
+	case e.What == chain.EffectSighash:
+		b.WriteString(" " + e.To)
+	case e.To != "":
 		b.WriteString(" to " + e.To)
 	}
 	return b.String()

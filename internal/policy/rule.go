@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"math/big"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -27,6 +29,11 @@ type rule struct {
 	to     *places
 	amount *interval // of what leaves in this asset, fee included
 	fee    *interval
+	seen   *bool // the destination was paid before by this key, or was not
+	hours  *hours
+	// sighash are the effects of chain.EffectSighash that the rule is about, and
+	// nothing else; nil is about all others, and may deny or ask for these.
+	sighash []string
 
 	deny    bool
 	need    *Need
@@ -192,10 +199,29 @@ func (p *places) has(s spot) bool {
 
 // matches tells whether rule and request meet, before any effect is looked at.
 func (r *rule) matches(q *question) bool {
-	if r.fits&q.verbs == 0 || !r.who.has(q.actor) || !r.keys.has(q.subject, q.path) {
-		return false
+	return r.fits&q.verbs != 0 && r.who.has(q.actor) && r.keys.has(q.subject, q.path) && r.feeFits(q) && r.hours.holds(q.now)
+}
+
+// feeFits tells whether the fee is within the rule's bounds. One that is paid by
+// size, and has none, is above every rate.
+func (r *rule) feeFits(q *question) bool {
+	if r.fee == nil {
+		return true
 	}
-	return r.fee == nil || r.fee.holds(q.feeIn(r.fee.asset.id))
+	paid := q.feeIn(r.fee.asset.id)
+	switch {
+	case !r.fee.holds(paid):
+		return false
+	case r.fee.rate == 0 || paid.total == nil && !paid.unbounded:
+		return true
+	}
+	most := new(big.Int).Mul(big.NewInt(r.fee.rate), big.NewInt(q.size))
+	return q.size > 0 && !paid.unbounded && paid.total.Cmp(most) <= 0
+}
+
+// covers tells whether the rule lets pass an effect in its box.
+func (r *rule) covers(e *effect) bool {
+	return r.grants&e.bit != 0 && (e.What != chain.EffectSighash || r.sighash != nil)
 }
 
 // mark finds the effects in the rule's box and reports whether there are any.
@@ -229,11 +255,14 @@ const (
 	missDo
 	missBlind
 	missChains
+	missSighash
 	missAsset
 	missTo
+	missSeen
 	missPayment // a fee without a payment that fits
 	missFee
 	missAmount
+	missHours
 	fitsAll
 )
 
@@ -247,10 +276,14 @@ func (r *rule) miss(q *question, e *effect) dimension {
 		return missSystem
 	case !r.onChain(e.Chain):
 		return missChains
+	case r.sighash != nil && (e.What != chain.EffectSighash || !slices.Contains(r.sighash, e.To)):
+		return missSighash
 	case r.amount != nil && (e.asset == "" || r.amount.asset.id != e.asset):
 		return missAsset
 	case r.to != nil && (!e.hasSpot || !r.to.has(e.spot)):
 		return missTo
+	case r.seen != nil && (!e.hasSpot || e.seen != *r.seen):
+		return missSeen
 	case r.amount != nil && !r.amount.holds(q.outflow(e.asset)):
 		return missAmount
 	}
@@ -264,13 +297,15 @@ func (r *rule) missFee(q *question, e *effect, anchored bool) dimension {
 		return missDo
 	case !r.onChain(e.Chain):
 		return missChains
+	case r.sighash != nil:
+		return missSighash
 	case r.fee != nil && r.fee.asset.id != e.asset:
 		return missFee
 	case !counted && r.fee == nil && r.amount.asset.id != e.asset:
 		return missAsset
 	case !counted && r.fee == nil:
 		return missAmount
-	case !anchored && (r.to != nil || !counted):
+	case !anchored && (r.to != nil || r.seen != nil || !counted):
 		return missPayment
 	}
 	return fitsAll

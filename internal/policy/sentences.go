@@ -48,6 +48,12 @@ func (r *rule) sentence() string {
 	if r.to != nil {
 		b.WriteString(", to " + inWords(r.to.words, "or"))
 	}
+	if r.seen != nil {
+		b.WriteString(map[bool]string{true: ", to whom the key paid before", false: ", to whom the key never paid"}[*r.seen])
+	}
+	if r.sighash != nil {
+		b.WriteString(", with signatures that leave open what " + inWords(r.sighash, "or") + " does")
+	}
 	if r.amount != nil {
 		b.WriteString(", for " + r.amount.String())
 		if r.amount.asset.native {
@@ -56,6 +62,9 @@ func (r *rule) sentence() string {
 	}
 	if r.fee != nil {
 		b.WriteString(", at a fee of " + r.fee.String())
+	}
+	if r.hours != nil {
+		b.WriteString(", " + r.hours.String())
 	}
 	if r.need != nil {
 		b.WriteString(", after " + r.need.String())

@@ -16,6 +16,12 @@ func TestBrokenTwinsAreCaught(t *testing.T) {
 		{"any never grants blind signing", "TestSoloAllowsEverythingButBlind", "parserule.go",
 			"r.grants |= setOf(key.Verbs()...) &^ blindVerb", "r.grants |= setOf(key.Verbs()...)"},
 		{"the fee counts", "TestRulesDecide", "question.go", "s.total.Add(s.total, e.amount)", "if e.What != chain.EffectFee {\n\t\ts.total.Add(s.total, e.amount)\n\t}"},
+		{"no rule covers outside of its hours", "TestHoursFollowTheClockOnTheWall", "rule.go", " && r.hours.holds(q.now)", ""},
+		{"a first payment is not one of many", "TestOnlyDestinationsPaidBefore", "rule.go", "!e.hasSpot || e.seen != *r.seen", "!e.hasSpot"},
+		{"what a signature leaves open is named", "TestWhatASignatureLeavesOpenIsNamed", "rule.go", " && (e.What != chain.EffectSighash || r.sighash != nil)", ""},
+		{"a fee is within its rate", "TestFeeRateIsACondition", "rule.go", "paid.total.Cmp(most) <= 0", "most != nil"},
+		{"a mistyped address is found", "TestBitcoinAddressesAreCheckedByNetwork", "bitcoin.go", "polymod(prefix, data) != want", "want == 0"},
+		{"a window adds up accounts apart", "TestWindowsAddUpAccounts", "rule.go", "!r.keys.has(name, path) {", "!r.keys.has(name, path[:0]) {"},
 		{"a full window denies", "TestWindowIsADemandNeverACondition", "decide.go", "if b.over == nil {", "if b.over != nil && false {"},
 	} {
 		t.Run(c.promise, func(t *testing.T) {

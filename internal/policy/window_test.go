@@ -110,6 +110,8 @@ type broken struct{}
 
 func (broken) Spent(policy.Scope, int64) (*big.Int, error) { return nil, errors.New("disk on fire") }
 
+func (broken) Paid(string, string, string) (bool, error) { return false, errors.New("disk on fire") }
+
 func TestUnlimitedAllowanceExceedsEveryWindow(t *testing.T) {
 	p := parse(t, rules(`  - name: tokens
     who: [any]
