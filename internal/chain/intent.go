@@ -48,7 +48,7 @@ type Fee struct {
 type Allowance struct {
 	Asset     Asset
 	Amount    *big.Int // nil when All; 0 takes a power back
-	Unlimited bool     // at least 2^255: in practice everything, for ever
+	Unlimited bool     // in practice everything, for ever: 2^255 and more, or what its contract takes for that
 	All       bool     // every token of a collection (setApprovalForAll)
 	Spender   string
 	TokenID   *big.Int

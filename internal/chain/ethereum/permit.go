@@ -175,6 +175,10 @@ func (m *meaning) cancel() {
 	m.owner(m.message.member("authorizer"))
 }
 
+// maxPermits bounds how many tokens one signature may name and still be read by
+// a person.
+const maxPermits = 32
+
 // permit2 gives powers over tokens that the message names, for a while or for
 // one transfer. Its amounts of 160 bits have a limit of their own.
 func (m *meaning) permit2() {
@@ -189,6 +193,10 @@ func (m *meaning) permit2() {
 	grants := list.list
 	if list.inner != nil {
 		grants = []typedValue{*list}
+	}
+	if len(grants) > maxPermits {
+		m.blind = fmt.Sprintf("It gives power over %d tokens: more than %d at once cannot be judged here.", len(grants), maxPermits)
+		return
 	}
 	spender := m.message.member("spender")
 	m.phrase = "Let " + spender.text + " spend "

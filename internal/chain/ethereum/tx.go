@@ -74,7 +74,7 @@ func (t *tx) check() error {
 		return errors.New("nonce: 2^64-1 is never valid (EIP-2681)")
 	case t.tip != nil && t.tip.Cmp(t.price) > 0:
 		return errors.New("maxPriorityFeePerGas: more than maxFeePerGas (EIP-1559)")
-	case t.feeBits() > 255 && t.fee().BitLen() > 256:
+	case t.feeBits() > 256 && t.fee().BitLen() > 256:
 		return errors.New("gas: gas times its price is more than 256 bits")
 	case t.to == nil && t.form().calls:
 		return fmt.Errorf("to: missing: a transaction of type %d creates no contract", t.kind)

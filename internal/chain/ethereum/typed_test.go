@@ -160,6 +160,10 @@ func TestTypedDataIsSplitIntoEffects(t *testing.T) {
 		{Name: "Permit2 single without limit", Payload: single(permit2, "0x"+strings.Repeat("f", 40)), Type: typ, Effects: []chain.Effect{allow(tokens, nil)}},
 		{Name: "Permit2 by another contract is blind", Payload: single(token, "9"), Type: typ, Blind: true, Effects: blind},
 		{Name: "Permit2 batch", Payload: batch(detail(token) + "," + detail(alice)), Type: typ, Effects: []chain.Effect{allow(tokens, big.NewInt(5)), allow(other, big.NewInt(5))}},
+		{
+			Name: "Permit2 batch of too many is blind", Type: typ, Blind: true, Effects: []chain.Effect{blindCall(permit2), message(permit2)},
+			Payload: batch(strings.TrimSuffix(strings.Repeat(detail(token)+",", 33), ",")),
+		},
 		{Name: "Permit2 batch of nothing", Payload: batch(""), Type: typ, Effects: []chain.Effect{message(permit2)}},
 		{
 			Name: "Permit2 transfer", Type: typ, Effects: []chain.Effect{allow(tokens, big.NewInt(5))},
