@@ -4,7 +4,7 @@ package api
 type Decode struct {
 	V       V1     `json:"v,omitzero"`
 	Payload []byte `json:"payload"`
-	Type    string `json:"type,omitzero" enum:"tx,message,digest"`
+	Type    string `json:"type,omitzero" enum:"tx,message,typed-data,digest"`
 	Key     string `json:"key,omitzero" doc:"name or id of the key that would sign"`
 	Domain  string `json:"domain,omitzero" enum:"raw,ethereum" doc:"instead of key; absent: found out from the payload"`
 }
@@ -12,7 +12,7 @@ type Decode struct {
 // Decoded is what it means.
 type Decoded struct {
 	V      V1     `json:"v"`
-	Type   string `json:"type" enum:"tx,message,digest"`
+	Type   string `json:"type" enum:"tx,message,typed-data,digest"`
 	Intent Intent `json:"intent"`
 }
 

@@ -4,7 +4,7 @@ package api
 type Sign struct {
 	Ask
 	Payload   []byte `json:"payload" doc:"a transaction (unsigned: JSON, or the text or bytes of its RLP), a message, or a digest"`
-	Type      string `json:"type,omitzero" enum:"tx,message,digest" doc:"absent: found out from the payload; a digest is never guessed"`
+	Type      string `json:"type,omitzero" enum:"tx,message,typed-data,digest" doc:"absent: found out from the payload; a digest is never guessed"`
 	Version   uint32 `json:"version,omitzero" doc:"absent: the current one"`
 	Algorithm string `json:"algorithm,omitzero" doc:"of raw keys; absent: the spec's default"`
 	DryRun    bool   `json:"dryRun,omitzero" doc:"only judge: nothing is recorded or signed"`
@@ -17,7 +17,7 @@ type Signed struct {
 	KeyID     string   `json:"keyId"`
 	Version   uint32   `json:"version"`
 	Algorithm string   `json:"algorithm,omitzero"`
-	Type      string   `json:"type" enum:"tx,message,digest"`
+	Type      string   `json:"type" enum:"tx,message,typed-data,digest"`
 	Signature []byte   `json:"signature,omitempty" doc:"as the algorithm writes it (ECDSA: ASN.1 DER); a chain's message: as the chain writes it; a transaction has none of its own"`
 	Output    string   `json:"output,omitzero" doc:"in the form of the chain's tools: the signed transaction, or the message's signature"`
 	Intent    *Intent  `json:"intent,omitzero" doc:"what the payload means"`
@@ -37,7 +37,7 @@ type SignBatch struct {
 // SignItem is one of a batch; fields as in Sign.
 type SignItem struct {
 	Payload   []byte `json:"payload"`
-	Type      string `json:"type,omitzero" enum:"tx,message,digest"`
+	Type      string `json:"type,omitzero" enum:"tx,message,typed-data,digest"`
 	Version   uint32 `json:"version,omitzero"`
 	Algorithm string `json:"algorithm,omitzero"`
 }
@@ -59,7 +59,7 @@ type Verify struct {
 	V         V1     `json:"v,omitzero"`
 	Payload   []byte `json:"payload"`
 	Signature []byte `json:"signature" doc:"as Signed has it; of a transaction: the signed one"`
-	Type      string `json:"type,omitzero" enum:"tx,message,digest"`
+	Type      string `json:"type,omitzero" enum:"tx,message,typed-data,digest"`
 	Version   uint32 `json:"version,omitzero"`
 	Algorithm string `json:"algorithm,omitzero"`
 }

@@ -28,7 +28,7 @@ func (a *app) decodeCommand() *cobra.Command {
 				func(p *printer, d api.Decoded) { showIntent(p, d.Intent) })
 		},
 	}
-	cmd.Flags().StringVar(&in.Type, "type", "", "`type`: tx, message or digest; found out from the payload when absent")
+	cmd.Flags().StringVar(&in.Type, "type", "", "`type`: tx, message, typed-data or digest; found out from the payload when absent")
 	cmd.Flags().StringVar(&in.Key, "key", "", "`name` of the key that would sign")
 	return cmd
 }
@@ -51,7 +51,7 @@ func showIntent(p *printer, i api.Intent) {
 		p.field("allows", al.Spender+" to take "+allowance(al))
 	}
 	if i.Call != nil {
-		p.field("calls", strings.TrimSpace(i.Call.Name+" "+i.Call.Selector)+" on "+i.Call.To)
+		p.field("calls", called(i.Call))
 		for _, arg := range i.Call.Args {
 			p.line("  %s %s = %s", arg.Type, arg.Name, arg.Value)
 		}
@@ -68,6 +68,14 @@ func showIntent(p *printer, i api.Intent) {
 	if i.Blind {
 		p.field("BLIND", "some part of this was not understood")
 	}
+}
+
+func called(c *api.Call) string {
+	what := strings.TrimSpace(c.Name + " " + c.Selector)
+	if c.To == "" { // typed data for no contract in particular
+		return what
+	}
+	return what + " on " + c.To
 }
 
 func allowance(al api.Allowance) string {
@@ -114,7 +122,7 @@ chain's own tools take; everything else comes back as a signature in hex.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&key, "key", "", "`name` of the key")
-	f.StringVar(&in.Type, "type", "", "`type`: tx, message or digest; found out from the payload when absent; a digest is never guessed")
+	f.StringVar(&in.Type, "type", "", "`type`: tx, message, typed-data or digest; found out from the payload when absent; a digest is never guessed")
 	f.StringVar(&in.Algorithm, "algorithm", "", "`name` of an algorithm of a raw key; its spec's default when absent")
 	f.StringVarP(&out, "out", "o", "", "`file` for the result, instead of stdout")
 	f.DurationVar(&wait, "wait", 0, "`time` to wait, as in 10m, when the request needs time or approvals")
@@ -258,7 +266,7 @@ without 0x, or in bytes. The private half is not used.`,
 	f := cmd.Flags()
 	f.StringVar(&key, "key", "", "`name` of the key")
 	f.StringVar(&signature, "signature", "", "`file` with the signature (hex or binary), or hex:…")
-	f.StringVar(&in.Type, "type", "", "`type`: tx, message or digest; as when it was signed")
+	f.StringVar(&in.Type, "type", "", "`type`: tx, message, typed-data or digest; as when it was signed")
 	f.StringVar(&in.Algorithm, "algorithm", "", "`name` of an algorithm of a raw key; its spec's default when absent")
 	f.Uint32Var(&in.Version, "version", 0, "`number` of the key's version; the current one when absent")
 	must(cmd.MarkFlagRequired("key"))
