@@ -160,6 +160,21 @@ func TestOnlyDestinationsPaidBefore(t *testing.T) {
 	if d := outcome(t, "keys: [any], seen: false, then: allow", creation, now, before); d.Outcome() != policy.Denied {
 		t.Errorf("what has no destination: got %s", reasons(d))
 	}
+	// The fee comes with a payment that fits, never with one that another rule covers.
+	two := parse(t, single("keys: [any], seen: true, then: allow")+"  - {name: tokens, who: [any], keys: [any], do: [use], amount: {asset: USDC, max: 5}, then: allow}\n")
+	for to, want := range map[string]policy.Outcome{alice: policy.Allowed, bob: policy.Denied} {
+		if d := decide(t, two, ask(t, "operator", hot(), pays(t, usdc, big.NewInt(5), to)), before); d.Outcome() != want {
+			t.Errorf("tokens to %s: got %s, want %s", to, reasons(d), want)
+		}
+	}
+	// What a signature leaves open is no destination.
+	first := parse(t, single("keys: [any], seen: false, then: deny")+"  - {name: all, who: [any], keys: [any], do: [any], then: allow}\n"+
+		"  - {name: open, who: [any], keys: [any], do: [use], sighash: [single], then: allow}\n")
+	paid := past{{now - 1, "hot", "operator", bitcoin.ID, segwit, big.NewInt(1)}}
+	open := utxo(t, 100, 140, func(in *chain.Intent) { in.Sighashes = []string{"single"} })
+	if d := decide(t, first, ask(t, "operator", hot(), open), paid); d.Outcome() != policy.Allowed {
+		t.Errorf("to a destination that was paid before, with a sighash: got %s", reasons(d))
+	}
 	r := ask(t, "operator", hot(), pays(t, ether, eth("1"), alice))
 	for _, facts := range []policy.Facts{nil, broken{}} {
 		if d, err := policy.Decide(r, parse(t, single("keys: [any], seen: true, then: allow")), now, facts); err == nil || d.Valid() {

@@ -164,6 +164,7 @@ func TestRefusalsNameRuleAndField(t *testing.T) {
 		"sat too fine":         {rule("amount", "{asset: sat, max: '0.5'}"), `"0.5" has more than 0 decimals`},
 		"BTC too fine":         {rule("amount", "{asset: BTC, max: '0.000000001'}"), `has more than 8 decimals`},
 		"BTC declared":         {top("assets: [{name: tBTC, chain: bitcoin, native: true, decimals: 8}]"), `policy: asset "tBTC": is the same as "BTC"`},
+		"key path of others":   {rule("keys", "[\"seed/m/84'\"]"), `policy: rule "payouts": keys: "seed/m/84'": write the path as m/84h`},
 		"key path form":        {rule("keys", "[\"seed/m/084h\"]"), `policy: rule "payouts": keys: path "m/084h"`},
 		"book of bitcoin":      {top("books: {b: [{chain: bitcoin, address: bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5, name: y}]}"), `wrong checksum: a character was mistyped`},
 		"who as text":          {rule("who", "operator"), `policy: rule "payouts": who: want a list: [operator]`},
