@@ -303,3 +303,19 @@ func TestTypedDataAreJudgedByWhatTheyAllow(t *testing.T) {
 		t.Errorf("blind: got %s", reasons(d))
 	}
 }
+
+func TestConditionsInWords(t *testing.T) {
+	for more, want := range map[string]string{
+		"seen: true":                                "r: everybody may sign-transaction with any key, to destinations that it paid before.",
+		"seen: false":                               "r: everybody may sign-transaction with any key, to destinations that it never paid.",
+		"sighash: [none, 'single|anyonecanpay']":    "r: everybody may sign-transaction with any key, with a sighash of none or single|anyonecanpay.",
+		"fee: {asset: BTC, max: '0.001', rate: 20}": "r: everybody may sign-transaction with any key, at a fee of up to 0.001 BTC and 20 sat a virtual byte.",
+		"chains: [signet], hours: {zone: UTC, from: '08:00', to: '24:00'}":               "r: everybody may sign-transaction with any key, on signet, every day from 08:00 to 24:00 UTC.",
+		"hours: {zone: Europe/Zurich, days: [mon-wed, fri], from: '08:00', to: '09:30'}": "r: everybody may sign-transaction with any key, mon-wed and fri from 08:00 to 09:30 Europe/Zurich.",
+	} {
+		p := parse(t, single("keys: [any], "+more+", then: allow"))
+		if got := p.Sentences()[0]; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}

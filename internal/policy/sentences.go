@@ -49,10 +49,10 @@ func (r *rule) sentence() string {
 		b.WriteString(", to " + inWords(r.to.words, "or"))
 	}
 	if r.seen != nil {
-		b.WriteString(map[bool]string{true: ", to whom the key paid before", false: ", to whom the key never paid"}[*r.seen])
+		b.WriteString(map[bool]string{true: ", to destinations that it paid before", false: ", to destinations that it never paid"}[*r.seen])
 	}
 	if r.sighash != nil {
-		b.WriteString(", with signatures that leave open what " + inWords(r.sighash, "or") + " does")
+		b.WriteString(", with a sighash of " + inWords(r.sighash, "or"))
 	}
 	if r.amount != nil {
 		b.WriteString(", for " + r.amount.String())
