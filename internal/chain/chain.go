@@ -51,6 +51,7 @@ var (
 type Ask struct {
 	Type    Type
 	Public  key.Public // the key or account that shall sign; empty when only decoding
+	Path    key.Path   // from the master key to Public; nil for a key that stands alone
 	Network string     // "" where the payload names its own
 	Own     Own        // may be nil: then nothing is ours but what Public alone signs for
 }

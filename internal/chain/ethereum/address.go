@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/sha3"
 
+	"keyward/internal/chain"
 	"keyward/internal/key"
 )
 
@@ -118,19 +119,5 @@ func (s sender) creates(nonce uint64) Address {
 
 func hexBytes(b []byte) string { return "0x" + hex.EncodeToString(b) }
 
-// hexText decodes text that is nothing but hex digits, an even number and not
-// none, with or without 0x, and white space around.
-func hexText(payload []byte) ([]byte, bool) {
-	text := bytes.TrimSpace(payload)
-	if len(text) >= 2 && text[0] == '0' && text[1]|0x20 == 'x' {
-		text = text[2:]
-	}
-	if len(text) == 0 || len(text)%2 != 0 || text[0] > 'f' || text[0] < '0' { // most binary ends here
-		return nil, false
-	}
-	b := make([]byte, len(text)/2)
-	if _, err := hex.Decode(b, text); err != nil {
-		return nil, false
-	}
-	return b, true
-}
+// hexText decodes text that is nothing but hex digits, with or without 0x.
+var hexText = chain.HexText

@@ -33,7 +33,7 @@ func resemblesTx(payload []byte) bool {
 	if raw, ok := hexText(payload); ok {
 		return resemblesRLP(raw)
 	}
-	if isText(payload) {
+	if chain.Printable(payload) {
 		return false // words in any script; a whole transaction never is text
 	}
 	return resemblesRLP(payload)

@@ -129,7 +129,7 @@ func parseUnsigned(payload []byte) (unsigned, error) {
 	raw := payload
 	if b, ok := hexText(payload); ok {
 		raw = b
-	} else if isText(payload) {
+	} else if chain.Printable(payload) {
 		return unsigned{}, errors.New("transaction: neither a JSON object, nor hex, nor binary RLP")
 	}
 	t, err := parseRLP(raw)

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"unicode"
-	"unicode/utf8"
 
 	"keyward/internal/chain"
 	"keyward/internal/key"
@@ -29,7 +27,7 @@ func decodeMessage(message []byte, from sender, network string) (chain.Decoded, 
 		Kind: chain.Message, From: from.String(),
 		Sentence: fmt.Sprintf("Sign a message of %d bytes.", len(message)),
 	}
-	if isText(message) {
+	if chain.Printable(message) {
 		in.Text = string(message)
 	}
 	in.Warnings = messageWarnings(message)
@@ -78,58 +76,9 @@ func loose(in chain.Intent, typ chain.Type, digest []byte) chain.Decoded {
 }
 
 func messageWarnings(message []byte) []chain.Warning {
-	var all []chain.Warning
-	warn := func(code, text string) { all = append(all, chain.Warning{Code: code, Text: text}) }
-	text := isText(message)
-	if len(message) == 0 {
-		warn("empty", "The message is empty.")
-	} else if !text {
-		warn("unprintable", "The message is not printable text: it cannot be shown, only signed.")
-	}
-	if _, ok := hexText(message); ok && text {
-		warn("hex-text", "The message is hex digits: the digits themselves are signed, not the bytes that they spell.")
-	}
-	if raw, ok := hexText(message); len(message) == 32 || ok && len(raw) == 32 {
-		warn("digest-like", "The message looks like a digest: whoever made it may mean something that cannot be seen here.")
-	}
-	if text && hasRune(message, isBidi) {
-		warn("bidi-text", "The message has characters that turn the direction of writing: it may read differently from what it says.")
-	}
-	if text && hasRune(message, isInvisible) {
-		warn("invisible-text", "The message has characters that cannot be seen.")
-	}
+	all := chain.TextWarnings(message)
 	if resemblesTx(message) {
-		warn("resembles-transaction", "The message resembles a transaction or typed data, and is signed as a message all the same.")
+		all = append(all, chain.Warning{Code: "resembles-transaction", Text: "The message resembles a transaction or typed data, and is signed as a message all the same."})
 	}
 	return all
-}
-
-// isText accepts valid UTF-8 without control characters except line feed and tab.
-func isText(b []byte) bool {
-	if len(b) == 0 || !utf8.Valid(b) {
-		return false
-	}
-	return !hasRune(b, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' })
-}
-
-func hasRune(b []byte, is func(rune) bool) bool {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if is(r) {
-			return true
-		}
-		b = b[n:]
-	}
-	return false
-}
-
-// isBidi finds the characters that override the direction of writing (Unicode
-// Standard Annex 9, table 4, and the marks).
-func isBidi(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) }
-
-// isInvisible finds what a reader cannot see, except the joiners that some
-// scripts and many emoji are written with.
-func isInvisible(r rune) bool {
-	const nonJoiner, joiner = 0x200c, 0x200d
-	return !unicode.IsGraphic(r) && r != '\n' && r != '\t' && !isBidi(r) && r != nonJoiner && r != joiner
 }
