@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/btcsuite/btcd/btcec/v2/schnorr"
+	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +41,9 @@ type Case struct {
 // Signer is a key whose private half is known to everybody.
 type Signer struct{ private *secp256k1.PrivateKey }
 
+// SignerOf holds a private key, 32 bytes big-endian.
+func SignerOf(private []byte) Signer { return Signer{secp256k1.PrivKeyFromBytes(private)} }
+
 // NewSigner makes the key that the name hashes to.
 func NewSigner(name string) Signer {
 	secret := sha256.Sum256([]byte(name))
@@ -60,9 +65,26 @@ func (s Signer) Sign(digest []byte) key.Recoverable {
 	return key.Recoverable{R: [32]byte(compact[1:33]), S: [32]byte(compact[33:]), V: compact[0] - 27}
 }
 
+// SignTask signs as a task's scheme asks for.
+func (s Signer) SignTask(t chain.Task) key.Recoverable {
+	private := s.private
+	switch t.Scheme {
+	case key.ECDSA:
+		return s.Sign(t.Digest)
+	case key.Taproot:
+		private = txscript.TweakTaprootPrivKey(*private, t.Root)
+	}
+	sig, err := schnorr.Sign(private, t.Digest)
+	if err != nil {
+		panic(err) // the digest has 32 bytes, the key is none of the two that fail
+	}
+	raw := sig.Serialize()
+	return key.Recoverable{R: [32]byte(raw[:32]), S: [32]byte(raw[32:])}
+}
+
 func (s Signer) signAll(tasks []chain.Task) (sigs []key.Recoverable) {
 	for _, t := range tasks {
-		sigs = append(sigs, s.Sign(t.Digest))
+		sigs = append(sigs, s.SignTask(t))
 	}
 	return sigs
 }
