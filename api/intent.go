@@ -4,15 +4,16 @@ package api
 type Decode struct {
 	V       V1     `json:"v,omitzero"`
 	Payload []byte `json:"payload"`
-	Type    string `json:"type,omitzero" enum:"tx,message,typed-data,digest"`
+	Type    string `json:"type,omitzero" enum:"tx,psbt,message,typed-data,digest"`
 	Key     string `json:"key,omitzero" doc:"name or id of the key that would sign"`
-	Domain  string `json:"domain,omitzero" enum:"raw,ethereum" doc:"instead of key; absent: found out from the payload"`
+	Domain  string `json:"domain,omitzero" enum:"raw,bitcoin,ethereum" doc:"instead of key; absent: found out from the payload"`
+	Network string `json:"network,omitzero" doc:"for Bitcoin: main, testnet4, signet, regtest; absent: by the key's path, else main"`
 }
 
 // Decoded is what it means.
 type Decoded struct {
 	V      V1     `json:"v"`
-	Type   string `json:"type" enum:"tx,message,typed-data,digest"`
+	Type   string `json:"type" enum:"tx,psbt,message,typed-data,digest"`
 	Intent Intent `json:"intent"`
 }
 

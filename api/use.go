@@ -4,9 +4,10 @@ package api
 type Sign struct {
 	Ask
 	Payload   []byte `json:"payload" doc:"a transaction (unsigned: JSON, or the text or bytes of its RLP), a message, or a digest"`
-	Type      string `json:"type,omitzero" enum:"tx,message,typed-data,digest" doc:"absent: found out from the payload; a digest is never guessed"`
+	Type      string `json:"type,omitzero" enum:"tx,psbt,message,typed-data,digest" doc:"absent: found out from the payload; a digest is never guessed"`
 	Version   uint32 `json:"version,omitzero" doc:"absent: the current one"`
 	Algorithm string `json:"algorithm,omitzero" doc:"of raw keys; absent: the spec's default"`
+	Network   string `json:"network,omitzero" doc:"main, testnet4, signet, regtest: for Bitcoin, whose payloads name none; absent: by the key's path, else main"`
 	DryRun    bool   `json:"dryRun,omitzero" doc:"only judge: nothing is recorded or signed"`
 }
 
@@ -17,9 +18,11 @@ type Signed struct {
 	KeyID     string   `json:"keyId"`
 	Version   uint32   `json:"version"`
 	Algorithm string   `json:"algorithm,omitzero"`
-	Type      string   `json:"type" enum:"tx,message,typed-data,digest"`
+	Type      string   `json:"type" enum:"tx,psbt,message,typed-data,digest"`
 	Signature []byte   `json:"signature,omitempty" doc:"as the algorithm writes it (ECDSA: ASN.1 DER); a chain's message: as the chain writes it; a transaction has none of its own"`
-	Output    string   `json:"output,omitzero" doc:"in the form of the chain's tools: the signed transaction, or the message's signature"`
+	Path      string   `json:"path,omitzero" doc:"of the account below the key that signed"`
+	Output    string   `json:"output,omitzero" doc:"in the form of the chain's tools: the signed transaction, the PSBT while signatures are missing, or the message's signature"`
+	PSBT      []byte   `json:"psbt,omitempty" doc:"the PSBT with the signatures, in the form in which it came"`
 	Intent    *Intent  `json:"intent,omitzero" doc:"what the payload means"`
 	Reasons   []Reason `json:"reasons,omitempty" doc:"why it was allowed"`
 	Replayed  bool     `json:"replayed,omitzero" doc:"the stored result of an earlier, equal request"`
@@ -37,9 +40,10 @@ type SignBatch struct {
 // SignItem is one of a batch; fields as in Sign.
 type SignItem struct {
 	Payload   []byte `json:"payload"`
-	Type      string `json:"type,omitzero" enum:"tx,message,typed-data,digest"`
+	Type      string `json:"type,omitzero" enum:"tx,psbt,message,typed-data,digest"`
 	Version   uint32 `json:"version,omitzero"`
 	Algorithm string `json:"algorithm,omitzero"`
+	Network   string `json:"network,omitzero"`
 }
 
 // SignedBatch has one result for each item, in order.
@@ -59,9 +63,10 @@ type Verify struct {
 	V         V1     `json:"v,omitzero"`
 	Payload   []byte `json:"payload"`
 	Signature []byte `json:"signature" doc:"as Signed has it; of a transaction: the signed one"`
-	Type      string `json:"type,omitzero" enum:"tx,message,typed-data,digest"`
+	Type      string `json:"type,omitzero" enum:"tx,psbt,message,typed-data,digest"`
 	Version   uint32 `json:"version,omitzero"`
 	Algorithm string `json:"algorithm,omitzero"`
+	Network   string `json:"network,omitzero"`
 }
 
 // Verified says whether a signature or MAC holds.

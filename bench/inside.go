@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keyward/internal/chain"
+	"keyward/internal/chain/bitcoin"
 	"keyward/internal/chain/ethereum"
 	"keyward/internal/identity"
 	"keyward/internal/journal"
@@ -61,7 +62,7 @@ func (s settings) house(ctx context.Context) (_ *inside, err error) {
 		return nil, err
 	}
 	h.kms = kms.New(kms.Options{
-		Reader: reader, Pen: pen, Derived: h.derived, Methods: []seal.Method{keyfile.Method{}}, Decoders: []chain.Decoder{ethereum.Decoder{}},
+		Reader: reader, Pen: pen, Derived: h.derived, Methods: []seal.Method{keyfile.Method{}}, Decoders: []chain.Decoder{ethereum.Decoder{}, bitcoin.Decoder{}},
 		Node: "bench", Clock: time.Now, Rand: rand.Reader, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err := h.kms.Unseal(ctx, identity.Operator("bench"), cred); err != nil {

@@ -20,9 +20,25 @@ func (c *Client) Keys(ctx context.Context, after string, limit int) (out api.Key
 	return out, c.read(ctx, "/v1/keys"+query("after", after, "limit", number(limit)), &out)
 }
 
-// Key shows a key; every name here may also be an id.
+// CreateSeed makes a seed.
+func (c *Client) CreateSeed(ctx context.Context, in api.CreateSeed) (out api.Seed, err error) {
+	return out, c.operate(ctx, http.MethodPost, "/v1/seeds", in, &out)
+}
+
+// ImportSeed keeps a seed that exists as words.
+func (c *Client) ImportSeed(ctx context.Context, in api.ImportSeed) (out api.Seed, err error) {
+	return out, c.operate(ctx, http.MethodPost, "/v1/seeds/import", in, &out)
+}
+
+// Key shows a key; every name here may also be an id, and with a path that of an
+// account below a seed ("treasury/m/84h/0h/0h").
 func (c *Client) Key(ctx context.Context, name string) (out api.Key, err error) {
-	return out, c.read(ctx, keyPath(name, ""), &out)
+	return c.KeyOn(ctx, name, "")
+}
+
+// KeyOn is Key with the addresses of a network of Bitcoin.
+func (c *Client) KeyOn(ctx context.Context, name, network string) (out api.Key, err error) {
+	return out, c.read(ctx, keyPath(name, "")+query("network", network), &out)
 }
 
 // RotateKey gives a key new material under the next version.

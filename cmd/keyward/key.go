@@ -28,7 +28,8 @@ func (a *app) keyCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create NAME --spec SPEC", Short: "make a key", Args: cobra.ExactArgs(1),
 		Long: `Make a key. A key of domain raw signs digests and bare messages for programs; a key of
-domain ethereum signs only what keyward understands of Ethereum. The domain is for life.
+domain bitcoin or ethereum signs only what keyward understands of that chain. The domain is for
+life. Seeds, from which many keys are derived, are made by keyward seed.
 
 Specs: AES_256, HMAC_256, HMAC_384, HMAC_512, RSA_2048, RSA_3072, RSA_4096, ECC_NIST_P256,
 ECC_NIST_P384, ECC_NIST_P521, ECC_SECG_P256K1, ECC_NIST_EDWARDS25519`,
@@ -50,7 +51,7 @@ ECC_NIST_P384, ECC_NIST_P521, ECC_SECG_P256K1, ECC_NIST_EDWARDS25519`,
 	f := cmd.Flags()
 	f.StringVar(&in.Spec, "spec", "", "kind and size of the key: `SPEC`")
 	f.StringVar(&in.Usage, "usage", "", "`use`: SIGN_VERIFY or ENCRYPT_DECRYPT, where the spec can do both (RSA)")
-	f.StringVar(&in.Domain, "domain", "raw", "`domain`: raw or ethereum")
+	f.StringVar(&in.Domain, "domain", "raw", "`domain`: raw, bitcoin or ethereum")
 	f.StringArrayVar(&tags, "tag", nil, "`name=value`, any number of times")
 	f.BoolVar(&a.dryRun, "dry-run", false, dryHelp)
 	return cmd
@@ -90,13 +91,19 @@ func allKeys(ctx context.Context, c *client.Client) (all api.Keys, err error) {
 }
 
 func (a *app) keyShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Short: "show a key's public half, addresses and versions", Args: cobra.ExactArgs(1),
+	var network string
+	cmd := &cobra.Command{
+		Use: "show NAME[/PATH]", Short: "show a key's public half, addresses and versions; of a seed with a path an account's", Args: cobra.ExactArgs(1),
+		Example: "  keyward key show payments\n  keyward key show treasury/m/84h/0h/0h",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return ask(a, cmd.Context(), func(c *client.Client) (api.Key, error) { return c.Key(cmd.Context(), args[0]) }, showKey)
+			return ask(a, cmd.Context(), func(c *client.Client) (api.Key, error) { return c.KeyOn(cmd.Context(), args[0], network) }, showKey)
 		},
 	}
+	cmd.Flags().StringVar(&network, "network", "", networkHelp)
+	return cmd
 }
+
+const networkHelp = "`network` of Bitcoin: main, testnet4, signet or regtest; by the key's path when absent, else main"
 
 func (a *app) keyStep(use, short string, do func(*client.Client, context.Context, string, api.Ask) (api.Key, error)) *cobra.Command {
 	cmd := &cobra.Command{
@@ -141,6 +148,11 @@ func (a *app) keyDestroy() *cobra.Command {
 	return cmd
 }
 
+// below is the path of an address from the account that is shown.
+func below(account, path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path, account), "/")
+}
+
 func showKey(p *printer, k api.Key) {
 	p.field("name", k.Name)
 	p.field("id", k.ID)
@@ -154,8 +166,16 @@ func showKey(p *printer, k api.Key) {
 	p.field("version", fmt.Sprint(k.Version))
 	p.field("created", k.Created.String())
 	p.field("owner", k.Owner)
+	if k.Path != "" {
+		p.field("path", k.Path)
+		p.field("master key", k.Master)
+		p.field("xpub", k.XPub)
+	}
 	for _, address := range k.Addresses {
-		p.field(address.Chain, address.Address)
+		p.field(strings.TrimSpace(address.Chain+" "+below(k.Path, address.Path)), address.Address)
+	}
+	if k.Spec == "HD_SEED" && k.Path == "" && !k.WordsShown && k.Origin == "generated" {
+		p.field("WARNING", "not backed up: nobody has seen its words")
 	}
 	for _, v := range k.Versions {
 		if len(k.Versions) > 1 {

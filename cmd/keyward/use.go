@@ -28,8 +28,9 @@ func (a *app) decodeCommand() *cobra.Command {
 				func(p *printer, d api.Decoded) { showIntent(p, d.Intent) })
 		},
 	}
-	cmd.Flags().StringVar(&in.Type, "type", "", "`type`: tx, message, typed-data or digest; found out from the payload when absent")
-	cmd.Flags().StringVar(&in.Key, "key", "", "`name` of the key that would sign")
+	cmd.Flags().StringVar(&in.Type, "type", "", "`type`: tx, psbt, message, typed-data or digest; found out from the payload when absent")
+	cmd.Flags().StringVar(&in.Key, "key", "", "`name` of the key that would sign, with the path of an account")
+	cmd.Flags().StringVar(&in.Network, "network", "", networkHelp)
 	return cmd
 }
 
@@ -41,6 +42,10 @@ func showIntent(p *printer, i api.Intent) {
 		what := m.Text
 		if m.TokenID != "" {
 			what += " token " + m.TokenID
+		}
+		if m.Change {
+			p.field("comes back", strings.TrimSpace(what)+" to "+m.To)
+			continue
 		}
 		p.field("moves", strings.TrimSpace(what)+" to "+m.To)
 	}
@@ -96,7 +101,8 @@ func (a *app) signCommand() *cobra.Command {
 		Use: "sign --key NAME FILE|-", Short: "sign a payload: judged, recorded, then signed", GroupID: "use", Args: cobra.ExactArgs(1),
 		Long: `Sign a payload. Its meaning is decoded first, the policy judges it, and the record of it
 is on disk before the key is used. A transaction comes back signed, in the form that the
-chain's own tools take; everything else comes back as a signature in hex.`,
+chain's own tools take: of a PSBT the transaction in hex, or while other signatures are missing
+the PSBT. Everything else comes back as a signature.`,
 		Example: `  keyward sign --key payments payment.json -o payment.signed
   echo -n hello | keyward sign --key payments --type message -`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -121,8 +127,9 @@ chain's own tools take; everything else comes back as a signature in hex.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&key, "key", "", "`name` of the key")
-	f.StringVar(&in.Type, "type", "", "`type`: tx, message, typed-data or digest; found out from the payload when absent; a digest is never guessed")
+	f.StringVar(&key, "key", "", "`name` of the key, with the path of an account below a seed: NAME/m/84h/0h/0h")
+	f.StringVar(&in.Network, "network", "", networkHelp)
+	f.StringVar(&in.Type, "type", "", "`type`: tx, psbt, message, typed-data or digest; found out from the payload when absent; a digest is never guessed")
 	f.StringVar(&in.Algorithm, "algorithm", "", "`name` of an algorithm of a raw key; its spec's default when absent")
 	f.StringVarP(&out, "out", "o", "", "`file` for the result, instead of stdout")
 	f.DurationVar(&wait, "wait", 0, "`time` to wait, as in 10m, when the request needs time or approvals")
@@ -266,7 +273,8 @@ without 0x, or in bytes. The private half is not used.`,
 	f := cmd.Flags()
 	f.StringVar(&key, "key", "", "`name` of the key")
 	f.StringVar(&signature, "signature", "", "`file` with the signature (hex or binary), or hex:…")
-	f.StringVar(&in.Type, "type", "", "`type`: tx, message, typed-data or digest; as when it was signed")
+	f.StringVar(&in.Type, "type", "", "`type`: tx, psbt, message, typed-data or digest; as when it was signed")
+	f.StringVar(&in.Network, "network", "", networkHelp)
 	f.StringVar(&in.Algorithm, "algorithm", "", "`name` of an algorithm of a raw key; its spec's default when absent")
 	f.Uint32Var(&in.Version, "version", 0, "`number` of the key's version; the current one when absent")
 	must(cmd.MarkFlagRequired("key"))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keyward/internal/chain"
+	"keyward/internal/chain/bitcoin"
 	"keyward/internal/chain/ethereum"
 	"keyward/internal/journal"
 	"keyward/internal/kms"
@@ -44,7 +45,7 @@ func methods() []seal.Method {
 }
 
 // decoders are the chains whose payloads are understood.
-func decoders() []chain.Decoder { return []chain.Decoder{ethereum.Decoder{}} }
+func decoders() []chain.Decoder { return []chain.Decoder{ethereum.Decoder{}, bitcoin.Decoder{}} }
 
 // openStore opens the database of a data directory, locked.
 func openStore(ctx context.Context, dir string) (*store.Reader, journal.Pen, error) {

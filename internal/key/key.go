@@ -42,6 +42,7 @@ type Key struct {
 	DestroyAt  int64             `cbor:"12,keyasint,omitempty"` // log time, ms; in pending-destruction
 	Resume     State             `cbor:"13,keyasint,omitempty"` // the state that cancelling a destruction returns to
 	Current    Version           `cbor:"14,keyasint"`
+	WordsShown bool              `cbor:"15,keyasint,omitempty"` // of a seed: somebody could write them down
 	Versions   []VersionInfo     `cbor:"-"` // ascending, without gaps
 }
 

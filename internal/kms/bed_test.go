@@ -16,6 +16,7 @@ import (
 
 	"keyward/internal/audit"
 	"keyward/internal/chain"
+	"keyward/internal/chain/bitcoin"
 	"keyward/internal/chain/ethereum"
 	"keyward/internal/identity"
 	"keyward/internal/journal"
@@ -102,7 +103,7 @@ func (b *bed) open() {
 	b.must(err)
 	b.kms = kms.New(kms.Options{
 		Reader: b.reader, Pen: journal.Hold(b.writer), Derived: b.derived, Methods: []seal.Method{keyfile.Method{}, passphrase.Method{Cost: passphrase.DefaultCost()}},
-		Decoders: []chain.Decoder{ethereum.Decoder{}}, Node: "node", Clock: func() time.Time { return b.clock() }, Boot: b.sinceBoot,
+		Decoders: []chain.Decoder{ethereum.Decoder{}, bitcoin.Decoder{}}, Node: "node", Clock: func() time.Time { return b.clock() }, Boot: b.sinceBoot,
 		Rand: b.rand, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Floors: b.floors,
 	})
 }

@@ -96,7 +96,7 @@ func TestAJumpOfTheClockIsNotBelievedAtAStart(t *testing.T) {
 	}
 	state := func(name string, want key.State) {
 		t.Helper()
-		if k, err := b.kms.Key(ctx, operator, name); err != nil || k.State != want {
+		if k, err := b.kms.Key(ctx, operator, name, ""); err != nil || k.State != want {
 			t.Errorf("%s: got %s, %v; want %s", name, k.State, err, want)
 		}
 	}

@@ -188,7 +188,7 @@ func calls(b *bed, a identity.Actor) map[string]error {
 	m := map[string]error{}
 	_, _, m["CreateKey"] = b.kms.CreateKey(ctx, a, kms.NewKey{Name: "new", Spec: key.P256})
 	_, m["Keys"] = b.kms.Keys(ctx, a, "", 0)
-	_, m["Key"] = b.kms.Key(ctx, a, "k")
+	_, m["Key"] = b.kms.Key(ctx, a, "k", "")
 	_, _, m["DisableKey"] = b.kms.DisableKey(ctx, a, "k", kms.Ask{})
 	_, _, m["EnableKey"] = b.kms.EnableKey(ctx, a, "k", kms.Ask{})
 	_, _, m["RotateKey"] = b.kms.RotateKey(ctx, a, "k", kms.Ask{})
@@ -203,7 +203,7 @@ func calls(b *bed, a identity.Actor) map[string]error {
 	m["SignBatch"] = err
 	_, m["Collect"] = b.kms.Collect(ctx, a, "op_01j00000000000000000000000")
 	_, m["Verify"] = b.kms.Verify(ctx, a, kms.VerifyRequest{Key: "k", Payload: []byte("x")})
-	_, _, m["Decode"] = b.kms.Decode(ctx, a, []byte("x"), chain.TypeMsg, "k")
+	_, _, m["Decode"] = b.kms.Decode(ctx, a, kms.DecodeRequest{Payload: []byte("x"), Type: chain.TypeMsg, Key: "k"})
 	_, m["Encrypt"] = b.kms.Encrypt(ctx, a, kms.CryptRequest{Key: "k", Input: []byte("x")})
 	_, m["DataKey"] = b.kms.DataKey(ctx, a, kms.CryptRequest{Key: "k"})
 	_, m["MAC"] = b.kms.MAC(ctx, a, kms.CryptRequest{Key: "k", Input: []byte("x")})

@@ -40,14 +40,14 @@ func TestDestructionWaitsCanBeCancelledAndIsForEver(t *testing.T) {
 
 	now = now.Add(7*24*time.Hour - time.Millisecond)
 	b.must(b.kms.DestroyDue(ctx))
-	if k, err := b.kms.Key(ctx, operator, "doomed"); err != nil || k.State != key.PendingDestruction {
+	if k, err := b.kms.Key(ctx, operator, "doomed", ""); err != nil || k.State != key.PendingDestruction {
 		t.Fatalf("a millisecond early: got %s, %v", k.State, err)
 	}
 	now = now.Add(time.Millisecond)
 	b.must(b.kms.DestroyDue(ctx))
 
 	for range 2 { // and after a restart
-		k, err := b.kms.Key(ctx, operator, string(doomed.ID))
+		k, err := b.kms.Key(ctx, operator, string(doomed.ID), "")
 		if err != nil || k.State != key.Destroyed || k.Name != "doomed" || len(k.Versions) != 1 || len(k.Versions[0].Public) == 0 {
 			t.Fatalf("got %+v, %v; want a tombstone with its public half", k, err)
 		}

@@ -292,7 +292,7 @@ func TestFullDiskStopsTheTighteningLast(t *testing.T) {
 		b.unseal()
 		looked()
 		full()
-		if k, err := b.kms.Key(ctx, operator, "leaked"); err != nil || k.State != key.Suspended {
+		if k, err := b.kms.Key(ctx, operator, "leaked", ""); err != nil || k.State != key.Suspended {
 			t.Errorf("got %s, %v", k.State, err)
 		}
 	}

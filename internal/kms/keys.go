@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"keyward/internal/chain"
-	"keyward/internal/chain/ethereum"
 	"keyward/internal/identity"
 	"keyward/internal/key"
+	"keyward/internal/keystore/software"
 	"keyward/internal/policy"
 	"keyward/internal/store"
 )
@@ -41,18 +41,28 @@ func (k *KMS) CreateKey(ctx context.Context, a identity.Actor, n NewKey) (KeyVie
 	if err != nil {
 		return KeyView{}, Answer{}, fail(Invalid, "see: keyward key create --help", "%w", err)
 	}
-	meta.Owner = a.Name()
 	sentence := fmt.Sprintf("Create key %q: %s, for %s, domain %s.", meta.Name, meta.Spec, meta.Usage, meta.Domain)
+	p := newKeyParameters{Spec: meta.Spec, Usage: meta.Usage, Domain: meta.Domain, Tags: meta.Tags}
+	return k.bring(ctx, u, a, meta, p, sentence, n.Ask, func(made key.Key) (software.Birth, error) {
+		return u.keystore.Generate(ctx, made, 1)
+	})
+}
+
+// bring walks the making of a key whose material comes of bear, which may run
+// more than once: only the last Birth is stored.
+func (k *KMS) bring(ctx context.Context, u *unsealed, a identity.Actor, meta key.Key, p newKeyParameters, sentence string, ask Ask, bear func(key.Key) (software.Birth, error)) (KeyView, Answer, error) {
+	meta.Owner = a.Name()
 	var made key.Key
-	q := k.administration(a, key.CreateKey, meta.Name, newKeyParameters{meta.Spec, meta.Usage, meta.Domain, meta.Tags}, sentence)
-	answer, err := k.act(ctx, u, q, n.Ask, func(req policy.Request) (func(*store.Tx) error, error) {
+	q := k.administration(a, key.CreateKey, meta.Name, p, sentence)
+	answer, err := k.act(ctx, u, q, ask, func(req policy.Request) (func(*store.Tx) error, error) {
 		made = meta
+		var err error
 		made.Created = u.journal.Now()
 		if made.ID, err = key.NewID(made.Created, k.opt.Rand); err != nil {
 			return nil, err
 		}
 		root := u.root.Version()
-		birth, err := u.keystore.Generate(ctx, made, 1)
+		birth, err := bear(made)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +88,7 @@ func (k *KMS) CreateKey(ctx context.Context, a identity.Actor, n NewKey) (KeyVie
 		return KeyView{}, answer, err
 	}
 	if answer.replayed() {
-		view, err := k.Key(ctx, a, meta.Name)
+		view, err := k.Key(ctx, a, meta.Name, "")
 		return view, answer, err
 	}
 	return view(made), answer, nil
@@ -89,12 +99,23 @@ type newKeyParameters struct {
 	Usage  key.Usage         `cbor:"2,keyasint"`
 	Domain key.Domain        `cbor:"3,keyasint"`
 	Tags   map[string]string `cbor:"4,keyasint,omitempty"`
+	Words  int               `cbor:"5,keyasint,omitempty"` // of a seed
+	Shown  bool              `cbor:"6,keyasint,omitempty"`
+	Origin key.Origin        `cbor:"7,keyasint,omitempty"` // of a seed that was imported
 }
 
 func (n NewKey) check() (key.Key, error) {
 	if err := key.ValidName(n.Name); err != nil {
 		return key.Key{}, err
 	}
+	if n.Spec == key.HDSeed {
+		return key.Key{}, errors.New("spec HD_SEED: a seed has words: keyward seed create")
+	}
+	return n.meta()
+}
+
+// meta is what is known of the key before it has an id.
+func (n NewKey) meta() (key.Key, error) {
 	if slices.Contains(reserved, n.Name) {
 		return key.Key{}, fmt.Errorf("name %q: it has a meaning of its own in policies", n.Name)
 	}
@@ -174,21 +195,24 @@ func (k *KMS) Keys(ctx context.Context, a identity.Actor, after string, limit in
 	return all, nil
 }
 
-// Key shows one key by name or id.
-func (k *KMS) Key(ctx context.Context, a identity.Actor, ref string) (KeyView, error) {
-	found, err := k.look(ctx, a, key.Read, ref)
+// Key shows one key by name or id, or an account below a seed. The network is for
+// addresses that depend on it; "" for the key's own.
+func (k *KMS) Key(ctx context.Context, a identity.Actor, ref, network string) (KeyView, error) {
+	acc, err := k.look(ctx, a, key.Read, ref, 0)
 	if err != nil {
 		return KeyView{}, err
 	}
-	return view(found), nil
+	v, err := acc.view(network)
+	return v, k.wrap(err)
 }
 
+// view shows a key without an account. Its addresses cannot be wrong: it was born
+// with the public key that they are made of.
 func view(found key.Key) KeyView {
+	info, _ := found.Version(0)
 	v := KeyView{Key: found}
-	if info, ok := found.Version(0); ok && found.Domain == key.Ethereum {
-		if address, err := ethereum.AddressOf(info.Public); err == nil {
-			v.Addresses = []Address{{"ethereum", "eoa", address.String()}}
-		}
+	if found.Spec != key.HDSeed {
+		v.Addresses, _ = account{key: found, info: info, domain: found.Domain, public: info.Public}.addresses("")
 	}
 	return v
 }
@@ -288,7 +312,7 @@ func (k *KMS) change(ctx context.Context, a identity.Actor, ref string, ask Ask,
 		return KeyView{}, answer, err
 	}
 	if answer.replayed() {
-		shown, err := k.Key(ctx, a, ref)
+		shown, err := k.Key(ctx, a, ref, "")
 		return shown, answer, err
 	}
 	return view(after), answer, nil
@@ -344,7 +368,7 @@ func (k *KMS) RotateKey(ctx context.Context, a identity.Actor, ref string, ask A
 		return KeyView{}, answer, err
 	}
 	if answer.replayed() {
-		shown, err := k.Key(ctx, a, ref)
+		shown, err := k.Key(ctx, a, ref, "")
 		return shown, answer, err
 	}
 	return view(after), answer, nil
@@ -373,6 +397,11 @@ const everything = "any"
 
 // read judges a reading. It is counted, not recorded one by one.
 func (k *KMS) read(ctx context.Context, a identity.Actor, verb key.Verb, subject string) (*unsealed, error) {
+	return k.readAt(ctx, a, verb, subject, nil)
+}
+
+// readAt is read for an account below a key.
+func (k *KMS) readAt(ctx context.Context, a identity.Actor, verb key.Verb, subject string, path key.Path) (*unsealed, error) {
 	u, err := k.unsealed()
 	if err != nil {
 		return nil, err
@@ -380,7 +409,13 @@ func (k *KMS) read(ctx context.Context, a identity.Actor, verb key.Verb, subject
 	if !a.Valid() {
 		return nil, fail(Unauthenticated, "", "nobody asks")
 	}
-	d, err := k.judge(ctx, u, Ask{}, u.journal.Now(), k.administration(a, verb, subject, nil, ""))
+	d, err := k.judge(ctx, u, Ask{}, u.journal.Now(), func(ctx context.Context, u *unsealed, r *rules) (policy.Input, error) {
+		in, err := k.administration(a, verb, subject, nil, "")(ctx, u, r)
+		if len(path) > 0 {
+			in.Path = path.String()
+		}
+		return in, err
+	})
 	if err != nil {
 		return nil, k.wrap(err)
 	}

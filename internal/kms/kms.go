@@ -45,12 +45,13 @@ type NewKey struct {
 // SignRequest asks for a signature.
 type SignRequest struct {
 	Ask
-	Key       string        // name or id
+	Key       string        // name or id, with the path of an account: "treasury/m/84h/0h/0h"
 	Version   key.Version   // 0 for the current one
 	Type      chain.Type    // Auto lets the domain's decoder look; raw keys: message or digest
 	Algorithm key.Algorithm // raw keys; "" for the spec's default
 	Payload   []byte
-	DryRun    bool // judge only: nothing is recorded or signed
+	Network   string // where the payload names none; "" for the key's own
+	DryRun    bool   // judge only: nothing is recorded or signed
 }
 
 // Signed is a signature and what was signed.
@@ -62,7 +63,9 @@ type Signed struct {
 	Algorithm key.Algorithm
 	Type      chain.Type
 	Signature []byte       // raw keys: by algorithm; message of a chain: its own encoding; transactions: nil
+	Path      string       // of the account below the key; "" for the key itself
 	Output    []byte       // the signed payload, where the payload has a place for signatures; else nil
+	Raw       []byte       // of a PSBT that is complete: the transaction for the network
 	Intent    chain.Intent // what it means
 	Reasons   []policy.Reason
 	Replayed  bool // the stored result of an earlier, equal request
@@ -81,6 +84,7 @@ type VerifyRequest struct {
 	Type      chain.Type
 	Algorithm key.Algorithm
 	Payload   []byte
+	Network   string
 	Signature []byte
 }
 
@@ -111,10 +115,27 @@ type Crypt struct {
 type KeyView struct {
 	key.Key
 	Addresses []Address
+	Path      key.Path   // of the account that is shown, below a seed; nil for the key itself
+	Public    key.Public // of the account
+	XPub      string     // of the account (BIP-32)
+	Master    [4]byte    // fingerprint of the seed's master key, with XPub
 }
 
-// Address is a way to pay a key.
-type Address struct{ Chain, Form, Address string }
+// Address is a way to pay a key, or the account at a path below it.
+type Address struct{ Chain, Form, Address, Path string }
+
+// NewSeed asks for a seed: a tree of keys that hangs on words.
+type NewSeed struct {
+	Ask
+	Name   string
+	Domain key.Domain // "" for the one of each account's path
+	Tags   map[string]string
+	Words  int  // 12, 15, 18, 21 or 24; 0 for 24
+	Show   bool // the words, once: to the local operator alone
+
+	Import     secret.Bytes // words that exist already, instead of new ones; lent
+	Passphrase secret.Bytes // of imported words; lent
+}
 
 // ServiceView is a program that may ask.
 type ServiceView struct {

@@ -103,20 +103,27 @@ func (k *KMS) unknowing(ctx context.Context, u *unsealed, r *rules, a identity.A
 	return e
 }
 
-// look finds a key for a reading of it, and judges that.
-func (k *KMS) look(ctx context.Context, a identity.Actor, verb key.Verb, ref string) (key.Key, error) {
+// look finds a key, or an account below it, for a reading, and judges that.
+func (k *KMS) look(ctx context.Context, a identity.Actor, verb key.Verb, ref string, v key.Version) (account, error) {
 	u, err := k.unsealed()
 	if err != nil {
-		return key.Key{}, err
+		return account{}, err
+	}
+	name, path, err := splitRef(ref)
+	if err != nil {
+		return account{}, err
 	}
 	r, err := u.governing(ctx, k)
 	if err != nil {
-		return key.Key{}, k.wrap(err)
+		return account{}, k.wrap(err)
 	}
-	found, _, err := k.known(ctx, u, r, a, verb, ref, Ask{counted: string(verb) + ".denied"})
+	found, _, err := k.known(ctx, u, r, a, verb, name, Ask{counted: string(verb) + ".denied"})
 	if err != nil {
-		return key.Key{}, k.wrap(err)
+		return account{}, k.wrap(err)
 	}
-	_, err = k.read(ctx, a, verb, found.Name)
-	return found, err
+	if _, err := k.readAt(ctx, a, verb, found.Name, path); err != nil {
+		return account{}, err
+	}
+	acc, err := u.account(ctx, found, v, path)
+	return acc, k.wrap(err)
 }

@@ -40,7 +40,7 @@ func (b *bed) probes() []probe {
 		}
 	}
 	return []probe{
-		{"show", true, func(a identity.Actor, ref string) error { _, err := b.kms.Key(ctx, a, ref); return err }},
+		{"show", true, func(a identity.Actor, ref string) error { _, err := b.kms.Key(ctx, a, ref, ""); return err }},
 		{"sign", false, sign(kms.SignRequest{Payload: []byte("x")})},
 		{"sign by version", false, sign(kms.SignRequest{Payload: []byte("x"), Version: 7})},
 		{"sign by algorithm", false, sign(kms.SignRequest{Payload: []byte("x"), Algorithm: "FOO"})},
@@ -75,7 +75,7 @@ func (b *bed) probes() []probe {
 			return err
 		}},
 		{"decode", true, func(a identity.Actor, ref string) error {
-			_, _, err := b.kms.Decode(ctx, a, []byte("hello"), chain.TypeMsg, ref)
+			_, _, err := b.kms.Decode(ctx, a, kms.DecodeRequest{Payload: []byte("hello"), Type: chain.TypeMsg, Key: ref})
 			return err
 		}},
 	}
@@ -190,7 +190,7 @@ func TestWhoMayUseANameIsToldThatThereIsNoSuchKey(t *testing.T) {
 		if kms.KindOf(err) != c.want {
 			t.Errorf("%s signs by %s: got %v, want %s", c.a.Name(), c.ref, err, c.want)
 		}
-		_, err = b.kms.Key(ctx, c.a, c.ref)
+		_, err = b.kms.Key(ctx, c.a, c.ref, "")
 		if kms.KindOf(err) != c.want {
 			t.Errorf("%s reads %s: got %v, want %s", c.a.Name(), c.ref, err, c.want)
 		}

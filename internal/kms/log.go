@@ -68,16 +68,20 @@ func (k *KMS) Request(ctx context.Context, a identity.Actor, id string) (journal
 // meaning reads a kept payload again: whoever asked may see what for, also
 // without the right to read the key. What cannot be read again has none.
 func (k *KMS) meaning(ctx context.Context, u *unsealed, stored policy.Stored) chain.Intent {
-	found, _, err := u.find(ctx, k.opt.Reader, string(stored.KeyID))
+	r := requestOf(stored)
+	name, path, err := key.SplitRef(r.Key)
 	if err != nil {
 		return chain.Intent{}
 	}
-	algorithm := stored.Algorithm
-	if found.Domain != key.Raw {
-		algorithm = ""
+	found, _, err := u.find(ctx, k.opt.Reader, name)
+	if err != nil {
+		return chain.Intent{}
 	}
-	info, _ := found.Version(stored.KeyVersion)
-	parsed, _, err := k.parse(found, info, stored.Type, algorithm, stored.Payload)
+	acc, err := u.account(ctx, found, stored.KeyVersion, path)
+	if err != nil {
+		return chain.Intent{}
+	}
+	parsed, _, err := k.parse(acc, r)
 	if err != nil {
 		return chain.Intent{}
 	}

@@ -23,6 +23,7 @@ import (
 	"keyward/internal/policy"
 	"keyward/internal/seal"
 	"keyward/internal/secret"
+	"keyward/internal/seed"
 	"keyward/internal/store"
 )
 
@@ -67,6 +68,7 @@ type unsealed struct {
 	logDone      chan struct{}
 	stopLog      context.CancelFunc
 	keys         keyCache
+	accounts     recent[place, *seed.Account]
 	rules        atomic.Pointer[rules]
 	tampered     atomic.Pointer[Error] // what a look at all rows found; nothing is served any more
 	rotation     *seal.Rotation        // of which it is unknown whether it was stored; under slotting

@@ -16,7 +16,7 @@ func TestPatternsOfKeysDoNotReadTheRest(t *testing.T) {
 	a := b.service("glob")
 	b.apply("  - {name: s, who: [\"service:glob\"], keys: [\"s*\", \"p*\", \"a*\"], do: [use], then: allow}\n")
 	ctx := context.Background()
-	if _, err := b.kms.Key(ctx, a, "savings"); err != nil {
+	if _, err := b.kms.Key(ctx, a, "savings", ""); err != nil {
 		t.Errorf("its own key: %v", err)
 	}
 	for what, read := range map[string]func() error{
@@ -36,7 +36,7 @@ func TestDecodeDoesNotTellAddressesOfOthersKeys(t *testing.T) {
 	b := newBed(t)
 	b.key("cold", key.Secp256k1, key.Ethereum)
 	a := b.service("nobody")
-	if _, _, err := b.kms.Decode(context.Background(), a, []byte("hello"), chain.TypeMsg, "cold"); kms.KindOf(err) != kms.Denied {
+	if _, _, err := b.kms.Decode(context.Background(), a, kms.DecodeRequest{Payload: []byte("hello"), Type: chain.TypeMsg, Key: "cold"}); kms.KindOf(err) != kms.Denied {
 		t.Errorf("got %v, want denied", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -98,47 +99,39 @@ func readVersions(s rowSource, k *key.Key) error {
 	return nil
 }
 
-// keyCache remembers keys read under one epoch, in two generations: what was
-// not used while the younger filled up is forgotten.
+// keyCache remembers keys, by name and by id, as read under one epoch.
 type keyCache struct {
-	mu         sync.RWMutex
-	epoch      uint64
-	young, old map[string]key.Key // by name and by id
+	mu    sync.Mutex // of moving on to a newer epoch
+	under atomic.Pointer[keysUnder]
+}
+
+type keysUnder struct {
+	epoch uint64
+	recent[string, key.Key]
 }
 
 const keyCacheMax = 1 << 14 // entries of a generation
 
 func (c *keyCache) find(ref string, epoch uint64) (key.Key, bool) {
-	c.mu.RLock()
-	if c.epoch != epoch {
-		c.mu.RUnlock()
-		return key.Key{}, false
+	if u := c.under.Load(); u != nil && u.epoch == epoch {
+		return u.recent.find(ref, keyCacheMax)
 	}
-	k, ok := c.young[ref]
-	if ok {
-		c.mu.RUnlock()
-		return k, true
-	}
-	k, ok = c.old[ref]
-	c.mu.RUnlock()
-	if ok {
-		c.put(ref, epoch, k)
-	}
-	return k, ok
+	return key.Key{}, false
 }
 
 func (c *keyCache) put(ref string, epoch uint64, k key.Key) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.young == nil || epoch > c.epoch:
-		c.young, c.old, c.epoch = map[string]key.Key{}, nil, epoch
-	case epoch < c.epoch:
-		return
-	case len(c.young) >= keyCacheMax:
-		c.young, c.old = map[string]key.Key{}, c.young
+	u := c.under.Load()
+	if u == nil || u.epoch < epoch {
+		c.mu.Lock()
+		if u = c.under.Load(); u == nil || u.epoch < epoch {
+			u = &keysUnder{epoch: epoch}
+			c.under.Store(u)
+		}
+		c.mu.Unlock()
 	}
-	c.young[ref] = k
+	if u.epoch == epoch {
+		u.recent.put(ref, k, keyCacheMax)
+	}
 }
 
 // find returns a key by name or id, as of an epoch read before the rows were.

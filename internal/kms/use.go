@@ -2,11 +2,12 @@ package kms
 
 import (
 	"context"
-	"crypto"
 	"errors"
+	"fmt"
 	"time"
 
 	"keyward/internal/chain"
+	"keyward/internal/chain/bitcoin"
 	"keyward/internal/identity"
 	"keyward/internal/journal"
 	"keyward/internal/key"
@@ -115,7 +116,7 @@ func settled(ctx context.Context, u *unsealed, op journal.Operation) journal.Ope
 func signedFrom(d policy.Decision) Signed {
 	req := d.Request()
 	return Signed{
-		Key: req.Key().Name, KeyID: req.Key().ID, Version: req.Version(), Algorithm: req.Algorithm(), Type: req.Parsed().Type(),
+		Key: req.Key().Name, KeyID: req.Key().ID, Path: req.Path(), Version: req.Version(), Algorithm: req.Algorithm(), Type: req.Parsed().Type(),
 		Intent: req.Parsed().Intent(), Reasons: d.Reasons(),
 	}
 }
@@ -130,22 +131,27 @@ func (s *Signed) take(req policy.Request, result keystore.Result) error {
 	if err != nil {
 		return err
 	}
-	if req.Parsed().Type() == chain.TypeTx {
+	return s.place(out)
+}
+
+// place puts what Assemble made, or what was kept of it, where callers find it.
+func (s *Signed) place(out []byte) (err error) {
+	switch s.Type {
+	case chain.TypeTx:
 		s.Output = out
-	} else {
+	case chain.TypePSBT:
+		s.Output = out
+		s.Raw, _, err = bitcoin.Extract(out)
+	default:
 		s.Signature = out
 	}
-	return nil
+	return err
 }
 
 func replaySigned(d policy.Decision, op journal.Operation) Signed {
 	s := signedFrom(d)
 	s.Answer, s.Replayed, s.Version = Answer{Operation: op.ID}, true, op.KeyVersion
-	if s.Type == chain.TypeTx {
-		s.Output = op.Result
-	} else {
-		s.Signature = op.Result
-	}
+	_ = s.place(op.Result) // it was whole when it was kept
 	return s
 }
 
@@ -170,37 +176,62 @@ func reason(err error) string {
 // toSign is the question of a signature.
 func (k *KMS) toSign(a identity.Actor, r SignRequest) question {
 	return func(ctx context.Context, u *unsealed, rs *rules) (policy.Input, error) {
-		found, epoch, err := k.known(ctx, u, rs, a, key.Sign, r.Key, r.Ask)
+		name, path, err := splitRef(r.Key)
 		if err != nil {
 			return policy.Input{}, err
 		}
-		info, ok := found.Version(r.Version)
-		if !ok {
-			return policy.Input{}, fail(NotFound, "see: keyward key show "+found.Name, "key %q has no version %d", found.Name, r.Version)
+		found, epoch, err := k.known(ctx, u, rs, a, key.Sign, name, r.Ask)
+		if err != nil {
+			return policy.Input{}, err
 		}
-		in := policy.Input{Actor: a, Key: found, Version: info.Version, Epoch: epoch}
-		in.Parsed, in.Algorithm, err = k.parse(found, info, r.Type, r.Algorithm, r.Payload)
+		acc, err := u.account(ctx, found, r.Version, path)
+		if err != nil {
+			return policy.Input{}, err
+		}
+		in := policy.Input{Actor: a, Key: found, Version: acc.info.Version, Epoch: epoch}
+		if len(path) > 0 {
+			in.Path = path.String()
+		}
+		in.Parsed, in.Algorithm, err = k.parse(acc, r)
 		return in, err
 	}
 }
 
 // parse reads a payload as the key's domain does.
-func (k *KMS) parse(found key.Key, info key.VersionInfo, typ chain.Type, asked key.Algorithm, payload []byte) (chain.Parsed, key.Algorithm, error) {
+func (k *KMS) parse(acc account, r SignRequest) (chain.Parsed, key.Algorithm, error) {
+	found := acc.key
 	if found.Usage != key.SignVerify {
 		return chain.Parsed{}, "", fail(Invalid, "use a key of usage SIGN_VERIFY", "key %q is for %s and signs nothing", found.Name, found.Usage)
 	}
-	if found.Domain == key.Raw {
-		return k.parsePlain(found, typ, asked, payload)
+	if acc.domain == key.ByPath {
+		return chain.Parsed{}, "", fail(Invalid, fmt.Sprintf("name an account of it, as in %s/m/84h/0h/0h", found.Name), "key %q is a seed, and signs by its accounts alone", found.Name)
 	}
-	if asked != "" && asked != key.EthereumKeccak {
-		return chain.Parsed{}, "", fail(Invalid, "leave the algorithm out", "payloads of domain %s have their own algorithm", found.Domain)
+	if acc.domain == key.Raw {
+		if r.Network != "" {
+			return chain.Parsed{}, "", fail(Invalid, "leave the network out", "key %q is raw and knows no networks", found.Name)
+		}
+		return k.parsePlain(found, r.Type, r.Algorithm, r.Payload)
 	}
-	decoder, err := k.decoder(found.Domain)
+	algorithm := acc.domain.ChainAlgorithm()
+	if r.Algorithm != "" && r.Algorithm != algorithm {
+		return chain.Parsed{}, "", fail(Invalid, "leave the algorithm out", "payloads of domain %s have their own algorithm", acc.domain)
+	}
+	decoder, err := k.decoder(acc.domain)
 	if err != nil {
 		return chain.Parsed{}, "", err
 	}
-	parsed, err := chain.Parse(decoder, payload, chain.Ask{Type: typ, Public: info.Public})
-	return parsed, key.EthereumKeccak, err
+	parsed, err := chain.Parse(decoder, r.Payload, acc.asking(r.Type, r.Network))
+	return parsed, algorithm, err
+}
+
+// splitRef divides what callers call a key into its name or id and the path of
+// an account.
+func splitRef(ref string) (string, key.Path, error) {
+	name, path, err := key.SplitRef(ref)
+	if err != nil {
+		return "", nil, fail(Invalid, "name an account as in treasury/m/84h/0h/0h", "key: %w", err)
+	}
+	return name, path, nil
 }
 
 func (k *KMS) parsePlain(found key.Key, typ chain.Type, asked key.Algorithm, payload []byte) (chain.Parsed, key.Algorithm, error) {
@@ -286,22 +317,18 @@ func (k *KMS) Collect(ctx context.Context, a identity.Actor, id string) (Signed,
 
 // Verify tells whether a signature holds, with the public half alone.
 func (k *KMS) Verify(ctx context.Context, a identity.Actor, r VerifyRequest) (bool, error) {
-	found, err := k.look(ctx, a, key.Verify, r.Key)
+	acc, err := k.look(ctx, a, key.Verify, r.Key, r.Version)
 	if err != nil {
 		return false, err
 	}
-	info, ok := found.Version(r.Version)
-	if !ok {
-		return false, fail(NotFound, "", "key %q has no version %d", found.Name, r.Version)
+	if !acc.key.State.Permits(key.Verify) {
+		return false, fail(Conflict, "", "key %q is %s", acc.key.Name, acc.key.State)
 	}
-	if !found.State.Permits(key.Verify) {
-		return false, fail(Conflict, "", "key %q is %s", found.Name, found.State)
-	}
-	parsed, algorithm, err := k.parse(found, info, r.Type, r.Algorithm, r.Payload)
+	parsed, algorithm, err := k.parse(acc, SignRequest{Type: r.Type, Algorithm: r.Algorithm, Payload: r.Payload, Network: r.Network})
 	if err != nil {
 		return false, k.wrap(err)
 	}
-	return holds(info.Public, algorithm, parsed, r.Signature)
+	return holds(acc.public, algorithm, parsed, r.Signature)
 }
 
 // holds verifies a raw signature, or a chain's: a message's 65 bytes or the
@@ -321,46 +348,4 @@ func holds(public key.Public, algorithm key.Algorithm, parsed chain.Parsed, sign
 		}
 	}
 	return true, nil
-}
-
-// Decode says what a payload means. No key is needed; where one is named, its
-// domain and address are used.
-func (k *KMS) Decode(ctx context.Context, a identity.Actor, payload []byte, typ chain.Type, ref string) (chain.Intent, chain.Type, error) {
-	if !a.Valid() {
-		return chain.Intent{}, "", fail(Unauthenticated, "", "nobody asks")
-	}
-	ask := chain.Ask{Type: typ}
-	domain := key.Domain(ref)
-	if ref != "" && domain != key.Ethereum {
-		shown, err := k.Key(ctx, a, ref) // whose address a payload's sender is, is not for everybody
-		if err != nil {
-			return chain.Intent{}, "", err
-		}
-		found := shown.Key
-		info, _ := found.Version(0)
-		domain, ask.Public = found.Domain, info.Public
-	}
-	if domain == "" {
-		domain = key.Ethereum
-	}
-	if domain == key.Raw {
-		parsed, err := chain.ParsePlain(key.Sign, chain.TypeMsg, crypto.SHA256, payload, nil)
-		if err != nil {
-			return chain.Intent{}, "", k.wrap(err)
-		}
-		return parsed.Intent(), parsed.Type(), nil
-	}
-	decoder, err := k.decoder(domain)
-	if err != nil {
-		return chain.Intent{}, "", err
-	}
-	parsed, err := chain.Parse(decoder, payload, ask)
-	if inspector, ok := decoder.(chain.Inspector); ok && errors.Is(err, chain.ErrSigned) {
-		seen, err := inspector.Inspect(payload)
-		return seen.Intent, chain.TypeTx, k.wrap(err)
-	}
-	if err != nil {
-		return chain.Intent{}, "", k.wrap(err)
-	}
-	return parsed.Intent(), parsed.Type(), nil
 }

@@ -45,15 +45,27 @@ func (k *KMS) Prospect(ctx context.Context, a identity.Actor, op Operation) (Pro
 
 // again is the question of a request that was kept, asked by the same actor.
 func (k *KMS) again(a identity.Actor, stored policy.Stored) question {
-	r := SignRequest{Ask: Ask{own: true}, Key: string(stored.KeyID), Version: stored.KeyVersion, Type: stored.Type, Payload: stored.Payload}
-	if stored.Domain == key.Raw {
-		r.Algorithm = stored.Algorithm
-	}
+	r := requestOf(stored)
 	return func(ctx context.Context, u *unsealed, rs *rules) (policy.Input, error) {
 		in, err := k.toSign(a, r)(ctx, u, rs)
 		in.Created, in.Expires = stored.Created, stored.Expires
 		return in, err
 	}
+}
+
+// requestOf is the request of which stored was kept.
+func requestOf(stored policy.Stored) SignRequest {
+	r := SignRequest{
+		Ask: Ask{own: true}, Key: string(stored.KeyID), Version: stored.KeyVersion, Type: stored.Type, Payload: stored.Payload,
+		Network: stored.Network,
+	}
+	if stored.Path != "" {
+		r.Key += "/" + stored.Path
+	}
+	if stored.Domain == key.Raw {
+		r.Algorithm = stored.Algorithm
+	}
+	return r
 }
 
 // Withdraw ends a waiting request of the same actor: it is never granted, and

@@ -74,7 +74,7 @@ func TestTheNextSignatureAfterAForeignWriteIsRefused(t *testing.T) {
 			if s := b.kms.Status(ctx); s.Ready || s.Why != e.Message+"; "+e.Hint {
 				t.Errorf("got ready %v, %q; want what the signer was told", s.Ready, s.Why)
 			}
-			_, err = b.kms.Key(ctx, operator, "hot")
+			_, err = b.kms.Key(ctx, operator, "hot", "")
 			wantKind(t, err, kms.Unready)
 			_, err = b.sign("other", "hello", kms.Ask{})
 			wantKind(t, err, kms.Unready)

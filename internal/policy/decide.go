@@ -80,8 +80,8 @@ func structural(r Request, q *question, now int64) []Reason {
 	if usage := usageFor(verb); usage != "" && usage != k.Usage {
 		deny("usage", "key "+quote(k.Name)+" is for "+string(k.Usage)+", not for "+string(verb))
 	}
-	if domain := r.Parsed().Domain(); domain != "" && domain != key.Raw && domain != k.Domain {
-		deny("domain", "a key of domain "+string(k.Domain)+" does not sign what "+string(domain)+" understands: key "+quote(k.Name))
+	if domain, own := r.Parsed().Domain(), r.domain(); domain != "" && domain != key.Raw && domain != own {
+		deny("domain", "a key of domain "+string(own)+" does not sign what "+string(domain)+" understands: key "+quote(k.Name))
 	}
 	return all
 }

@@ -49,8 +49,6 @@ func NewRequest(in Input) (Request, error) {
 		return Request{}, errors.New("request without a parsed payload")
 	case in.Key.ID != "" && in.Version == 0:
 		return Request{}, errors.New("request without a key version")
-	case in.Path != "" && in.Key.ID == "":
-		return Request{}, errors.New("request with a path below no key")
 	case !utf8.ValidString(in.Subject) || !utf8.ValidString(in.Path) || slices.ContainsFunc(in.Parsed.Context(), badPair):
 		return Request{}, errors.New("request with a text that is not UTF-8")
 	}
@@ -97,6 +95,23 @@ func (r Request) Algorithm() key.Algorithm { return r.r.in.Algorithm }
 
 // Path names an account below the key; "" for the key itself.
 func (r Request) Path() string { return r.r.in.Path }
+
+// domain is that of the key, or of the account below it.
+func (r Request) domain() key.Domain {
+	in := &r.r.in
+	if in.Path == "" {
+		return in.Key.Domain
+	}
+	path, err := key.ParsePath(in.Path)
+	if err != nil {
+		return ""
+	}
+	domain, err := in.Key.Domain.At(path)
+	if err != nil {
+		return ""
+	}
+	return domain
+}
 
 // Verb is what the payload asks for.
 func (r Request) Verb() key.Verb { return r.r.in.Parsed.Verb() }

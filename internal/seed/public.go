@@ -49,6 +49,15 @@ const (
 // public key. No error repeats the text, which could be a private key.
 var ErrPublic = errors.New("not an extended public key")
 
+// SPKI is the public key as the rest of keyward has it.
+func (p Public) SPKI() (key.Public, error) {
+	parsed, err := p.parse()
+	if err != nil {
+		return nil, err
+	}
+	return key.MarshalSecp256k1([65]byte(parsed.SerializeUncompressed()))
+}
+
 // Fingerprint names the key: the beginning of its HASH160.
 func (p Public) Fingerprint() [4]byte { return fingerprint(&p.Key) }
 

@@ -43,6 +43,15 @@ func TypeAt(path key.Path) AddressType {
 	return P2WPKH
 }
 
+// TypesAt lists the types of the addresses that are shown below a path: the one
+// of its purpose, or for any other path and keys without one all of them.
+func TypesAt(path key.Path) []AddressType {
+	if t, ok := purposeOf(path); ok {
+		return []AddressType{t}
+	}
+	return addressTypes
+}
+
 func purposeOf(path key.Path) (AddressType, bool) {
 	if len(path) == 0 {
 		return "", false

@@ -71,6 +71,10 @@ func (Decoder) Inspect(payload []byte) (chain.Inspected, error) {
 	return found, nil
 }
 
+// Resembles tells whether a payload is a PSBT or a transaction of Bitcoin, whole
+// or not, and nothing of another chain's.
+func Resembles(payload []byte) bool { return resemblesPSBT(payload) || resemblesTx(payload) }
+
 // refuseTx says why a transaction that is no PSBT is not signed.
 func refuseTx(payload []byte) error {
 	if resemblesPSBT(payload) {

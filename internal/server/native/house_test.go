@@ -17,6 +17,7 @@ import (
 	"keyward/api"
 	"keyward/client"
 	"keyward/internal/chain"
+	"keyward/internal/chain/bitcoin"
 	"keyward/internal/chain/ethereum"
 	"keyward/internal/identity"
 	"keyward/internal/journal"
@@ -83,7 +84,7 @@ func newBedOn(t testing.TB, log *slog.Logger, floors journal.Floors) *bed {
 		t.Fatal(err)
 	}
 	b.kms = kms.New(kms.Options{
-		Reader: reader, Pen: pen, Derived: derived, Methods: []seal.Method{keyfile.Method{}}, Decoders: []chain.Decoder{ethereum.Decoder{}},
+		Reader: reader, Pen: pen, Derived: derived, Methods: []seal.Method{keyfile.Method{}}, Decoders: []chain.Decoder{ethereum.Decoder{}, bitcoin.Decoder{}},
 		Node: "a", Clock: func() time.Time { return time.Now().Add(time.Duration(b.off.Load())) }, Rand: rand.Reader, Log: log,
 		Floors: floors,
 	})

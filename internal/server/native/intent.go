@@ -7,7 +7,10 @@ import (
 	"keyward/internal/kms"
 )
 
-const plain = "plain"
+const (
+	plain = "plain"
+	psbt  = "psbt"
+)
 
 // intentOf writes what a payload means; amounts never become numbers of JSON.
 func intentOf(i kms.Intent) api.Intent {

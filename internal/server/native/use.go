@@ -1,6 +1,8 @@
 package native
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 
@@ -32,7 +34,7 @@ func (h *house) sign(c *server.Call, in *api.Sign) (api.Signed, error) {
 	}
 	s, err := h.kms.Sign(c.Context(), c.Actor, kms.SignRequest{
 		Ask: a, Key: c.Path("name"), Version: key.Version(in.Version), Type: kms.Type(in.Type), Algorithm: key.Algorithm(in.Algorithm),
-		Payload: in.Payload, DryRun: in.DryRun,
+		Payload: in.Payload, Network: in.Network, DryRun: in.DryRun,
 	})
 	if err != nil {
 		return api.Signed{}, err
@@ -54,7 +56,7 @@ func (h *house) signBatch(c *server.Call, in *api.SignBatch) (api.SignedBatch, e
 		}
 		all[i] = kms.SignRequest{
 			Key: c.Path("name"), Version: key.Version(item.Version), Type: kms.Type(item.Type), Algorithm: key.Algorithm(item.Algorithm),
-			Payload: item.Payload,
+			Payload: item.Payload, Network: item.Network,
 		}
 	}
 	items, err := h.kms.SignBatch(c.Context(), c.Actor, all, a)
@@ -86,9 +88,11 @@ func signedOf(s kms.Signed) api.Signed {
 	meaning := intentOf(s.Intent)
 	out := api.Signed{
 		Key: s.Key, KeyID: string(s.KeyID), Version: uint32(s.Version), Algorithm: string(s.Algorithm), Type: string(s.Type),
-		Signature: s.Signature, Intent: &meaning, Replayed: s.Replayed, Answer: answer(s.Answer),
+		Path: s.Path, Signature: s.Signature, Intent: &meaning, Replayed: s.Replayed, Answer: answer(s.Answer),
 	}
 	switch {
+	case s.Type == psbt:
+		out.PSBT, out.Output = s.Output, psbtText(s)
 	case len(s.Output) > 0:
 		out.Output = "0x" + hex.EncodeToString(s.Output)
 	case len(s.Signature) > 0 && s.Intent.Kind != plain: // a chain's message
@@ -105,10 +109,22 @@ func reasonsOf(all []kms.Reason) (out []api.Reason) {
 	return out
 }
 
+// psbtText is what Bitcoin's tools take: the transaction once it is whole, until
+// then the PSBT, as text.
+func psbtText(s kms.Signed) string {
+	switch {
+	case len(s.Raw) > 0:
+		return hex.EncodeToString(s.Raw)
+	case bytes.HasPrefix(s.Output, []byte("psbt\xff")):
+		return base64.StdEncoding.EncodeToString(s.Output)
+	}
+	return string(s.Output)
+}
+
 func (h *house) verify(c *server.Call, in *api.Verify) (api.Verified, error) {
 	valid, err := h.kms.Verify(c.Context(), c.Actor, kms.VerifyRequest{
 		Key: c.Path("name"), Version: key.Version(in.Version), Type: kms.Type(in.Type), Algorithm: key.Algorithm(in.Algorithm),
-		Payload: in.Payload, Signature: in.Signature,
+		Payload: in.Payload, Network: in.Network, Signature: in.Signature,
 	})
 	return api.Verified{Valid: valid}, err
 }
@@ -200,6 +216,8 @@ func (h *house) decode(c *server.Call, in *api.Decode) (api.Decoded, error) {
 	if in.Key != "" && in.Domain != "" {
 		return api.Decoded{}, c.Invalid("domain", "the key has one already")
 	}
-	meaning, kind, err := h.kms.Decode(c.Context(), c.Actor, in.Payload, kms.Type(in.Type), in.Key+in.Domain)
+	meaning, kind, err := h.kms.Decode(c.Context(), c.Actor, kms.DecodeRequest{
+		Payload: in.Payload, Type: kms.Type(in.Type), Key: in.Key, Domain: key.Domain(in.Domain), Network: in.Network,
+	})
 	return api.Decoded{Type: string(kind), Intent: intentOf(meaning)}, err
 }
