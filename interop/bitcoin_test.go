@@ -112,9 +112,11 @@ func witnessHash(t *testing.T, witness []byte) []byte {
 	return payTo(t, a, err)
 }
 
-func (w wallet) single(t *testing.T, index uint32) lock {
+func (w wallet) single(t *testing.T, index uint32) lock { return w.singleAt(t, 0, index) }
+
+func (w wallet) singleAt(t *testing.T, branch, index uint32) lock {
 	t.Helper()
-	k := w.key(t, 0, index)
+	k := w.key(t, branch, index)
 	l := lock{keys: []coinKey{k}, signers: []wallet{w}}
 	hash := address.Hash160(k.point)
 	segwit, err := address.NewAddressWitnessPubKeyHash(hash, regtest)

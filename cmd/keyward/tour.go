@@ -23,7 +23,7 @@ func (a *app) tourCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tour", Short: "a guided round in a throw-away folder", GroupID: "start", Args: cobra.NoArgs,
 		Long: `A guided round in a throw-away folder: a key, a policy, a real Ethereum transaction
-signed, one over the limit denied, a file encrypted and decrypted, the log verified, and
+signed, one over the limit denied, the same for Bitcoin with a seed, a file encrypted and decrypted, the log verified, and
 one record tampered with and caught. Every line that begins with $ is a command that you
 can type yourself; nothing outside the folder is touched, and no network is used.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,6 +62,19 @@ rules:
     amount: {asset: ETH, max: "1"}
     window: {asset: ETH, per: 24h, max: "2"}
     then: allow
+  - name: small-bitcoin
+    who: [operator]
+    keys: ["savings/m/84h/0h/0h"]
+    do: [sign-transaction]
+    chains: [bitcoin]
+    amount: {asset: BTC, max: "0.5"}
+    window: {asset: BTC, per: 24h, max: "1"}
+    then: allow
+  - name: new-seeds
+    who: [operator]
+    keys: [savings]
+    do: [create-key]
+    then: allow
   - name: files
     who: [operator]
     keys: [files]
@@ -85,6 +98,8 @@ func (t *tour) walk() error {
 		"policy.yaml": tourPolicy,
 		"small.json":  payment(0, "0x6f05b59d3b20000"),  // 0.5 ETH
 		"large.json":  payment(1, "0x4563918244f40000"), // 5 ETH
+		"small.psbt":  tourSmallPSBT,
+		"large.psbt":  tourLargePSBT,
 		"letter.txt":  "The second safe is behind the piano.\n",
 	}
 	for name, text := range files {
@@ -92,7 +107,7 @@ func (t *tour) walk() error {
 			return err
 		}
 	}
-	for _, chapter := range []func() error{t.begin, t.pay, t.hide, t.prove, t.tamper} {
+	for _, chapter := range []func() error{t.begin, t.pay, t.plant, t.hide, t.prove, t.tamper} {
 		if err := chapter(); err != nil {
 			return err
 		}
@@ -118,7 +133,7 @@ func (t *tour) begin() error {
 	if _, err := t.run(exitDone, "key", "create", "files", "--spec", "AES_256"); err != nil {
 		return err
 	}
-	t.tell("A policy: at most 1 ETH at a time and 2 a day, whatever the fee. What no rule covers is denied.")
+	t.tell("A policy: at most 1 ETH at a time and 2 a day, 0.5 BTC and 1 a day from one account. What no rule covers is denied.")
 	if _, err := t.run(exitDone, "policy", "check", t.path("policy.yaml")); err != nil {
 		return err
 	}
@@ -189,7 +204,7 @@ func (t *tour) tamper() error {
 		return err
 	}
 	t.tell("Whoever kept the log's public key finds it, offline, without a server and without any secret.")
-	_, err = t.runIn(exitUnverified, copied, "audit", "verify", "--offline", "--log-key", c.LogKey)
+	_, err = t.runIn(exitUnverified, copied, strings.NewReader(""), "audit", "verify", "--offline", "--log-key", c.LogKey)
 	return err
 }
 
@@ -216,15 +231,15 @@ func (t *tour) tell(text string) {
 }
 
 func (t *tour) run(want int, args ...string) ([]byte, error) {
-	return t.runIn(want, t.path("data"), args...)
+	return t.runIn(want, t.path("data"), strings.NewReader(""), args...)
 }
 
 // runIn types a command, shows what it prints, and insists on its exit code.
-func (t *tour) runIn(want int, dir string, args ...string) ([]byte, error) {
+func (t *tour) runIn(want int, dir string, stdin io.Reader, args ...string) ([]byte, error) {
 	shown := strings.ReplaceAll(strings.Join(args, " "), t.dir+string(filepath.Separator), "")
 	fmt.Fprintf(t.app.out, "$ keyward %s\n", shown)
 	var out bytes.Buffer
-	code := t.call(dir, args, streams{in: strings.NewReader(""), out: io.MultiWriter(&out, t.app.out), err: t.app.out})
+	code := t.call(dir, args, streams{in: stdin, out: io.MultiWriter(&out, t.app.out), err: t.app.out})
 	if code != want {
 		return nil, fmt.Errorf("tour: %q ended with code %d, want %d", shown, code, want)
 	}
