@@ -42,7 +42,7 @@ var rooms = map[string]room{
 	"internal/keystore/software":     {may("keystore", "journal", "seal", "seed", "store", "key", "secret", "chain"), "private halves in sealed rows; gives journal effects, never writes itself"},
 	"internal/keystore/keystoretest": {may("keystore", "journal", "approval", "policy", "chain", "identity", "audit", "store", "key", "secret", "seed"), "the suite walks the corridor to earn real Permits"},
 
-	"internal/kms": {may("approval", "audit", "chain", "chain/ethereum", "charter", "identity", "journal", "key", "keystore", "keystore/software", "policy", "seal", "secret", "seed", "store"),
+	"internal/kms": {may("approval", "audit", "chain", "chain/bitcoin", "chain/ethereum", "charter", "identity", "journal", "key", "keystore", "keystore/software", "policy", "seal", "secret", "seed", "store"),
 		"the heart: the one room that sees the whole corridor; never an engine, never a protocol"},
 
 	"internal/server":        {may("kms", "identity", "key", "secret", "/api"), "sees the heart and nothing behind it; secret, for bodies that are wiped"},

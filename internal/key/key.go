@@ -43,7 +43,7 @@ type Key struct {
 	Resume     State             `cbor:"13,keyasint,omitempty"` // the state that cancelling a destruction returns to
 	Current    Version           `cbor:"14,keyasint"`
 	WordsShown bool              `cbor:"15,keyasint,omitempty"` // of a seed: somebody could write them down
-	Versions   []VersionInfo     `cbor:"-"` // ascending, without gaps
+	Versions   []VersionInfo     `cbor:"-"`                     // ascending, without gaps
 }
 
 // VersionInfo is the public part of one version.
