@@ -22,6 +22,7 @@ import (
 	"keyward/internal/kms"
 	"keyward/internal/seal"
 	"keyward/internal/seal/keyfile"
+	"keyward/internal/secret"
 	"keyward/internal/store"
 	"keyward/internal/store/sqlite"
 )
@@ -108,6 +109,11 @@ func (h *inside) furnish(ctx context.Context) error {
 		return err
 	}
 	if _, _, err := h.kms.ApplyPolicy(ctx, operator, policyText, kms.Ask{}); err != nil {
+		return err
+	}
+	words := secret.Take([]byte(knownWords))
+	defer words.Destroy()
+	if _, _, _, err := h.kms.CreateSeed(ctx, operator, kms.NewSeed{Name: savings, Import: words}); err != nil {
 		return err
 	}
 	for _, k := range keys() {

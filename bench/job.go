@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"keyward/api"
 	"keyward/internal/chain"
@@ -18,11 +19,26 @@ import (
 //go:embed policy.yaml
 var policyText []byte
 
+// paymentPSBT spends 3 BTC that never existed at the first address of m/84h/0h/0h
+// below the words that everybody knows: 0.1 to a stranger, the rest comes back.
+//
+//go:embed payment.psbt
+var paymentPSBT []byte
+
+const (
+	knownWords = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"
+	account    = savings + "/m/84h/0h/0h"
+	// derived keys begin at this number, so that all have as many digits.
+	firstDerived = 10_000_000
+	derivedKeys  = 20_000
+)
+
 // The keys of the bench.
 const (
 	documents = "documents" // P-256, raw
 	payments  = "payments"  // secp256k1, ethereum
 	files     = "files"     // AES-256
+	savings   = "savings"   // a seed
 	service   = "bench"
 )
 
@@ -41,8 +57,9 @@ type job struct {
 	primitive primitive
 	path      string // of the native API
 	body      []byte
-	bare      string // path of the bare server
-	header    string // more lines of the request
+	bare      string              // path of the bare server
+	header    string              // more lines of the request
+	pick      func(uint64) uint64 // the number that a request carries; nil for its own
 	direct    func(ctx context.Context, k *kms.KMS, a identity.Actor, n uint64) error
 }
 
@@ -111,11 +128,47 @@ func jobs(over, inside []byte, p primitives) ([]job, error) {
 		_, err := k.Sign(ctx, a, r)
 		return err
 	}
-	return append(all, again), nil
+	more, err := bitcoinJobs(p)
+	return append(append(all, again), more...), err
+}
+
+// bitcoinJobs sign below a seed: a payment by one account, and messages by ever
+// other keys of it.
+func bitcoinJobs(p primitives) ([]job, error) {
+	derived := func(n uint64) uint64 { return firstDerived + n%derivedKeys }
+	message := []byte("below an account")
+	all := []job{
+		{
+			name: "sign Bitcoin PSBT, one P2WPKH input", primitive: p.secp256k1, path: "/v1/keys/" + url.PathEscape(account) + "/sign", bare: "/sign",
+			direct: func(ctx context.Context, k *kms.KMS, a identity.Actor, _ uint64) error {
+				_, err := k.Sign(ctx, a, kms.SignRequest{Key: account, Payload: paymentPSBT})
+				return err
+			},
+		},
+		{
+			name: "sign BIP-322 message, 20,000 derived keys", primitive: p.secp256k1, bare: "/sign", pick: derived,
+			path: "/v1/keys/" + url.PathEscape(account+"/0/") + mark + "/sign",
+			direct: func(ctx context.Context, k *kms.KMS, a identity.Actor, n uint64) error {
+				_, err := k.Sign(ctx, a, kms.SignRequest{Key: fmt.Sprintf("%s/0/%d", account, derived(n)), Type: chain.TypeMsg, Payload: message})
+				return err
+			},
+		},
+	}
+	for i, in := range []api.Sign{{Payload: paymentPSBT}, {Payload: message, Type: string(chain.TypeMsg)}} {
+		var err error
+		if all[i].body, err = json.Marshal(in); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // on writes the job as a request to a target.
 func (j job) on(t target, path string) shot {
 	t.header += j.header
-	return t.request(http.MethodPost, path, j.body)
+	s := t.request(http.MethodPost, path, j.body)
+	if j.pick != nil {
+		s.pick = j.pick
+	}
+	return s
 }

@@ -63,6 +63,9 @@ func (h *served) furnish(ctx context.Context) error {
 	if _, err := h.operator.ApplyPolicy(ctx, api.ApplyPolicy{Text: string(policyText)}); err != nil {
 		return err
 	}
+	if _, err := h.operator.ImportSeed(ctx, api.ImportSeed{Name: savings, Words: []byte(knownWords)}); err != nil {
+		return err
+	}
 	for _, k := range keys() {
 		if _, err := h.operator.CreateKey(ctx, k); err != nil {
 			return err

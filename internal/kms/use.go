@@ -141,7 +141,7 @@ func (s *Signed) place(out []byte) (err error) {
 		s.Output = out
 	case chain.TypePSBT:
 		s.Output = out
-		s.Raw, _, err = bitcoin.Extract(out)
+		s.Raw, _, err = bitcoin.Raw(out)
 	default:
 		s.Signature = out
 	}

@@ -33,6 +33,33 @@ type branches struct {
 type branch struct {
 	Public
 	parsed *secp256k1.PublicKey
+
+	mu     sync.Mutex
+	leaves map[uint32]Public
+}
+
+// maxLeaves bounds how many keys below a branch are remembered: the same ones are
+// asked for when a payment is read, judged again, signed and verified.
+const maxLeaves = 1024
+
+func (b *branch) leaf(number uint32) (Public, error) {
+	b.mu.Lock()
+	known, ok := b.leaves[number]
+	b.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	made, err := b.child(b.parsed, number)
+	if err != nil {
+		return Public{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.leaves == nil || len(b.leaves) >= maxLeaves {
+		b.leaves = map[uint32]Public{}
+	}
+	b.leaves[number] = made
+	return made, nil
 }
 
 // NewAccount checks that p can be at that path.
@@ -60,7 +87,7 @@ func (a Account) Child(path key.Path) (Public, error) {
 	if err != nil {
 		return Public{}, err
 	}
-	return b.child(b.parsed, path[last])
+	return b.leaf(path[last])
 }
 
 // branch remembers what it derives.
@@ -80,7 +107,7 @@ func (a Account) branch(path key.Path) (*branch, error) {
 	if err != nil {
 		return nil, err
 	}
-	b = &branch{node, parsed}
+	b = &branch{Public: node, parsed: parsed}
 	a.branches.mu.Lock()
 	defer a.branches.mu.Unlock()
 	if len(a.branches.nodes) >= maxBranches { // a payload that names many: begin anew

@@ -31,6 +31,23 @@ func Extract(payload []byte) (raw []byte, complete bool, err error) {
 	return raw, err == nil, err
 }
 
+// Raw is Extract for what Assemble has just made, and run: it runs nothing again.
+func Raw(assembled []byte) (raw []byte, complete bool, err error) {
+	p, err := parsePSBT(assembled)
+	if err != nil {
+		return nil, false, refuse(err)
+	}
+	if !p.final() || len(p.in) == 0 {
+		return nil, false, nil
+	}
+	signed, err := p.withFinals()
+	if err != nil {
+		return nil, false, refuse(err)
+	}
+	raw, err = serialize(signed)
+	return raw, err == nil, err
+}
+
 func inspect(payload []byte) (chain.Inspected, error) {
 	if !resemblesPSBT(payload) {
 		return inspectTx(payload)

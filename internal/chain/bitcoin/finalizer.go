@@ -30,16 +30,31 @@ func (l *plan) assemble(sigs []key.Recoverable) ([]byte, error) {
 	if err := l.finalize(p); err != nil {
 		return nil, err
 	}
+	for n, j := range l.jobs {
+		// What is final was executed, which verifies every signature in it.
+		if !p.in[j.input].final() && !l.holds(j, sigs[n]) {
+			return nil, fmt.Errorf("input %d: the signature does not verify", j.input)
+		}
+	}
 	return p.form(p.bytes()), nil
 }
 
-// put adds one signature, verified.
+// holds verifies one signature.
+func (l *plan) holds(j job, sig key.Recoverable) bool {
+	if j.task.Scheme == key.Taproot {
+		return verifySchnorr(l.spends[j.input].taproot, j.task.Digest, append(sig.R[:], sig.S[:]...))
+	}
+	der, err := derOf(sig)
+	return err == nil && verifyECDSA(j.key.point, j.task.Digest, der)
+}
+
+// put adds one signature, well formed but not yet verified.
 func (l *plan) put(p *psbt, j job, sig key.Recoverable) error {
 	m := p.in[j.input]
 	if j.task.Scheme == key.Taproot {
 		raw := append(sig.R[:], sig.S[:]...)
-		if sig.V != 0 || !verifySchnorr(l.spends[j.input].taproot, j.task.Digest, raw) {
-			return errors.New("the signature does not verify")
+		if sig.V != 0 {
+			return errors.New("signature: BIP-340 has no recovery id")
 		}
 		if j.sighash != sighashDefault {
 			raw = append(raw, byte(j.sighash))
@@ -50,9 +65,6 @@ func (l *plan) put(p *psbt, j job, sig key.Recoverable) error {
 	der, err := derOf(sig)
 	if err != nil {
 		return err
-	}
-	if !verifyECDSA(j.key.point, j.task.Digest, der) {
-		return errors.New("the signature does not verify")
 	}
 	p.in[j.input] = m.with(inPartialSig, j.key.point, append(der, byte(j.sighash)))
 	return nil
