@@ -59,6 +59,7 @@ type job struct {
 	body      []byte
 	bare      string              // path of the bare server
 	header    string              // more lines of the request
+	most      float64             // times the bare server's processor time; 0: judged by what is added
 	pick      func(uint64) uint64 // the number that a request carries; nil for its own
 	direct    func(ctx context.Context, k *kms.KMS, a identity.Actor, n uint64) error
 }
@@ -139,14 +140,14 @@ func bitcoinJobs(p primitives) ([]job, error) {
 	message := []byte("below an account")
 	all := []job{
 		{
-			name: "sign Bitcoin PSBT, one P2WPKH input", primitive: p.secp256k1, path: "/v1/keys/" + url.PathEscape(account) + "/sign", bare: "/sign",
+			name: "sign Bitcoin PSBT, one P2WPKH input", primitive: p.secp256k1, path: "/v1/keys/" + url.PathEscape(account) + "/sign", bare: "/sign", most: mostPSBT,
 			direct: func(ctx context.Context, k *kms.KMS, a identity.Actor, _ uint64) error {
 				_, err := k.Sign(ctx, a, kms.SignRequest{Key: account, Payload: paymentPSBT})
 				return err
 			},
 		},
 		{
-			name: "sign BIP-322 message, 20,000 derived keys", primitive: p.secp256k1, bare: "/sign", pick: derived,
+			name: "sign BIP-322 message, 20,000 derived keys", primitive: p.secp256k1, bare: "/sign", most: mostPSBT, pick: derived,
 			path: "/v1/keys/" + url.PathEscape(account+"/0/") + mark + "/sign",
 			direct: func(ctx context.Context, k *kms.KMS, a identity.Actor, n uint64) error {
 				_, err := k.Sign(ctx, a, kms.SignRequest{Key: fmt.Sprintf("%s/0/%d", account, derived(n)), Type: chain.TypeMsg, Payload: message})
