@@ -47,7 +47,7 @@ func load(root string) ([]source, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if !d.Type().IsRegular() || rel == ".git" { // which is a file in a linked work tree
 			return nil
 		}
 		text, err := os.ReadFile(name)
