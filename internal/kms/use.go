@@ -228,6 +228,9 @@ func (k *KMS) parse(acc account, r SignRequest) (chain.Parsed, key.Algorithm, er
 // an account.
 func splitRef(ref string) (string, key.Path, error) {
 	name, path, err := key.SplitRef(ref)
+	if err != nil && key.ValidName(name) != nil {
+		return ref, nil, nil // which is no name either, and refused as one
+	}
 	if err != nil {
 		return "", nil, fail(Invalid, "name an account as in treasury/m/84h/0h/0h", "key: %w", err)
 	}

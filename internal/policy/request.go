@@ -99,7 +99,7 @@ func (r Request) Path() string { return r.r.in.Path }
 // domain is that of the key, or of the account below it.
 func (r Request) domain() key.Domain {
 	in := &r.r.in
-	if in.Path == "" {
+	if in.Key.Domain != key.ByPath {
 		return in.Key.Domain
 	}
 	path, err := key.ParsePath(in.Path)
