@@ -140,7 +140,7 @@ func (k *keys) patterns() []string {
 }
 
 // patternWithin tells whether all that a means is meant by b. A name without a
-// path means the key and all below it.
+// path means the key and all below it, one with a path an account with its keys.
 func patternWithin(a, b string) bool {
 	head, glob := strings.CutSuffix(b, "*")
 	aHead, aGlob := strings.CutSuffix(a, "*")
@@ -153,10 +153,18 @@ func patternWithin(a, b string) bool {
 			return glob && strings.HasPrefix(aHead, head)
 		}
 		return aName == head || glob && strings.HasPrefix(aName, head)
-	case !glob || !aDeep:
+	case !glob:
+		return !aGlob && reaches(b, aHead)
+	case !aDeep:
 		return false
 	}
 	return strings.HasPrefix(aHead, head)
+}
+
+// reaches tells whether an account leads to what begins so, without a hardened step.
+func reaches(account, head string) bool {
+	rest, below := strings.CutPrefix(head, account+"/")
+	return below && !strings.Contains(rest, "h")
 }
 
 func patternsMeet(a, b string) bool {
@@ -165,7 +173,10 @@ func patternsMeet(a, b string) bool {
 	}
 	aHead, aGlob := strings.CutSuffix(a, "*")
 	bHead, bGlob := strings.CutSuffix(b, "*")
-	return aGlob && bGlob && (strings.HasPrefix(aHead, bHead) || strings.HasPrefix(bHead, aHead))
+	if aGlob != bGlob {
+		return strings.Contains(a, "/") && strings.Contains(b, "/") && (reaches(aHead, bHead) || reaches(bHead, aHead))
+	}
+	return aGlob && (strings.HasPrefix(aHead, bHead) || strings.HasPrefix(bHead, aHead))
 }
 
 func (c *comparison) keysWithin(a, b *keys) bool {

@@ -43,6 +43,7 @@ const (
 func (p *Policy) Check() []Finding {
 	c := &checker{p: p}
 	for _, r := range p.rules {
+		c.parts(r)
 		c.reach(r)
 		c.idle(r)
 		c.budgets(r)
@@ -101,6 +102,25 @@ func (c *checker) reach(r *rule) {
 		c.say(Warning, r, "lets a service change who may do what")
 	}
 }
+
+// parts finds rules that hold a part of an account back: who may use the whole
+// account signs by the keys of that part too.
+func (c *checker) parts(r *rule) {
+	if !r.deny && r.need == nil && r.delay == 0 && len(r.windows) == 0 {
+		return
+	}
+	for _, s := range r.keys.patterns() {
+		steps := strings.Split(s, "/")[1:]
+		last := len(steps) - 1 // a step cut short by * is none
+		const account = 4      // m, purpose, coin type, account
+		if last >= account || last > 0 && slices.ContainsFunc(steps[1:last], open) || last > 0 && !strings.HasSuffix(s, "*") && open(steps[last]) {
+			c.say(Warning, r, "keys: %s is a part of an account, which signs by these keys too: name the account", s)
+		}
+	}
+}
+
+// open tells whether a step of a path is one that a public half can go.
+func open(step string) bool { return !strings.HasSuffix(step, "h") }
 
 // idle finds rules, and verbs in them, that no request ever fits.
 func (c *checker) idle(r *rule) {

@@ -40,6 +40,15 @@ func TestCheckFinds(t *testing.T) {
 		"too few others": {
 			"  - {name: r, who: [member:ann], keys: [any], do: [any], then: {approvals: 3, of: treasurers}}\n",
 			"warning r: when member:ann asks, only 2 others can approve, and 3 are needed"},
+		"a part of an account held back": {
+			"  - {name: r, who: [operator], keys: [hot/m/84h/0h/5h/*], do: [sign-transaction], then: deny}\n",
+			"warning r: keys: hot/m/84h/0h/5h/* is a part of an account, which signs by these keys too: name the account"},
+		"a branch with a window": {
+			"  - {name: r, who: [operator], keys: [hot/m/84h/0h/5h/0], do: [sign-transaction], window: {asset: BTC, per: 1d, max: 1}, then: allow}\n",
+			"warning r: keys: hot/m/84h/0h/5h/0 is a part of an account"},
+		"an account that an earlier denial has": {
+			"  - {name: a, who: [operator], keys: [hot/m/84h/0h/5h], do: [sign-transaction], then: deny}\n  - {name: r, who: [operator], keys: [hot/m/84h/0h/5h/0], do: [sign-transaction], then: allow}\n",
+			"warning r: never applies"},
 		"blind signing": {
 			"  - {name: r, who: [operator], keys: [hot], do: [sign-blind], then: allow}\n",
 			"warning r: sign-blind: lets operator sign what keyward does not understand"},

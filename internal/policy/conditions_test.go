@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -272,6 +273,32 @@ func TestWindowsAddUpAccounts(t *testing.T) {
 		d := decide(t, p, request(t, "operator", policy.Input{Parsed: pays(t, ether, eth("1"), alice), Key: hot(), Version: 1, Path: c.path}), spent)
 		if got := reasons(d); !strings.Contains(got, "window: "+c.want) {
 			t.Errorf("%s: got %s\nwant %q", name, got, c.want)
+		}
+	}
+}
+
+// The keys of an account can be named by deeper paths too, and spend the same money.
+func TestDeeperPathsDodgeNoRuleAboutAnAccount(t *testing.T) {
+	const wide = "  - {name: wide, who: [any], keys: [%s], do: [sign-transaction], then: allow}\n"
+	const narrow = "  - {name: narrow, who: [any], keys: [hot/m/84h/0h/5h], do: [sign-transaction], "
+	spent := past{{now - 1, "hot/m/84h/0h/5h/0", "operator", ether.ID, alice, eth("1")}}
+	for _, all := range []string{"hot", "hot/m/84h/*", "any"} {
+		for demand, want := range map[string]string{
+			"then: deny}\n": "denied-by-rule",
+			"then: {approvals: 1, of: treasurers}}\n":               "approvals",
+			"window: {asset: ETH, per: 1d, max: 1}, then: allow}\n": "1 ETH spent",
+		} {
+			p := parse(t, rules(fmt.Sprintf(wide, all)+narrow+demand))
+			for _, path := range []string{"m/84h/0h/5h", "m/84h/0h/5h/0", "m/84h/0h/5h/1/9"} {
+				d := decide(t, p, request(t, "operator", policy.Input{Parsed: pays(t, ether, eth("1"), alice), Key: hot(), Version: 1, Path: path}), spent)
+				if got := reasons(d); !strings.Contains(got, want) {
+					t.Errorf("keys [%s], %s: %s\nwant %q", all, path, got, want)
+				}
+			}
+			d := decide(t, p, request(t, "operator", policy.Input{Parsed: pays(t, ether, eth("1"), alice), Key: hot(), Version: 1, Path: "m/84h/0h/6h/0"}), spent)
+			if got := reasons(d); d.Outcome() != policy.Allowed || strings.Contains(got, "narrow") {
+				t.Errorf("keys [%s], another account: got %s", all, got)
+			}
 		}
 	}
 }

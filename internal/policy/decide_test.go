@@ -189,7 +189,9 @@ func TestKeysMatchNamesGlobsAndPaths(t *testing.T) {
 		{"hot", "hot", "m/84h", true}, {"ho*", "hot", "m/84h", true},
 		{"hot/m/84h/*", "hot", "m/84h/0h", true}, {"hot/m/84h/*", "hot", "m/84h", false}, {"hot/m/84h/*", "hot", "m/840h/0h", false},
 		{"hot/m/84h/*", "hot", "", false}, {"hot/*", "hot", "m/0", true}, {"hot/*", "hot", "", false},
-		{"hot/m/84h", "hot", "m/84h", true}, {"hot/m/84h", "hot", "m/84h/0", false}, {"any", "whatever", "m/1", true},
+		{"hot/m/84h", "hot", "m/84h", true}, {"hot/m/84h", "hot", "m/84h/0", true}, {"hot/m/84h", "hot", "m/84h/0/7", true},
+		{"hot/m/84h", "hot", "m/84h/0h", false}, {"hot/m/84h", "hot", "m/84h/0h/1", false}, {"hot/m/8", "hot", "m/84", false},
+		{"hot/m/84h/0", "hot", "m/84h", false}, {"hot/m/84h", "hot-1", "m/84h/0", false}, {"any", "whatever", "m/1", true},
 	} {
 		p := parse(t, rules("  - {name: r, who: [any], keys: ["+c.pattern+"], do: [sign-message], then: allow}\n"))
 		k := hot()

@@ -128,7 +128,8 @@ func (w *who) has(actor string) bool {
 }
 
 // keys is a set of keys and of accounts below them. A name without a path means
-// the key and everything below it.
+// the key and everything below it; one with a path that account, by whichever of
+// the keys that it signs with it is called.
 type keys struct {
 	any   bool
 	exact map[string]struct{} // names, wallet:names, and name/path
@@ -149,7 +150,7 @@ func (k *keys) has(name, path string) bool {
 	full := name
 	if path != "" {
 		full = name + "/" + path
-		if _, ok := k.exact[full]; ok {
+		if k.account(full) {
 			return true
 		}
 	}
@@ -164,6 +165,22 @@ func (k *keys) has(name, path string) bool {
 		}
 	}
 	return false
+}
+
+// account tells whether an account or a key of it is in the set. The same money
+// is spent by the account and by each way to it that is not hardened: a rule
+// about an account that a deeper path dodged would deny, ask and count nothing.
+func (k *keys) account(full string) bool {
+	for {
+		if _, ok := k.exact[full]; ok {
+			return true
+		}
+		at := strings.LastIndexByte(full, '/')
+		if at < 0 || strings.HasSuffix(full, "h") {
+			return false
+		}
+		full = full[:at]
+	}
 }
 
 // places is a set of destinations.
