@@ -108,7 +108,7 @@ func (r *reading) spend(l *plan) error {
 	if r.fee < 0 {
 		return fmt.Errorf("transaction: its outputs are worth %s more than its inputs", r.net.coin.Format(big.NewInt(-r.fee)))
 	}
-	weight, err := l.estimate()
+	weight, padding, err := l.estimate()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (r *reading) spend(l *plan) error {
 	if r.rate > high && r.fee > (r.paid+r.back)/share {
 		r.warn("high-fee", fmt.Sprintf("The fee is %.1f sat/vB and more than 5 %% of all that is spent.", r.rate))
 	}
-	if weight > maxRelayed {
+	if weight+padding > maxRelayed {
 		r.warn("large", "The transaction is larger than nodes relay.")
 	}
 	return nil

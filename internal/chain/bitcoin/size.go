@@ -9,24 +9,26 @@ const (
 	pointSize   = 33
 )
 
-// estimate is the weight of the transaction when all is signed: exact for final
-// inputs, for the others with the longest signatures.
-func (l *plan) estimate() (int64, error) {
-	signed, err := l.finals()
-	if err != nil {
-		return 0, err
-	}
-	total, plain, witnesses := int64(4*signed.SerializeSizeStripped()), int64(0), int64(0)
+// estimate is the weight of the transaction when all is signed, with the longest
+// signatures for inputs that are not final. Of a final input it counts no more
+// than one of its kind needs; padding is what is more. Whoever owns such an input
+// can satisfy it by less once our signatures are there, and the fee that was small
+// for a long transaction would be paid for a short one.
+func (l *plan) estimate() (weight, padding int64, err error) {
+	total, plain, witnesses := int64(4*l.psbt.tx.SerializeSizeStripped()), int64(0), int64(0)
 	for i, m := range l.psbt.in {
 		scriptSig, witness := int64(0), int64(0)
 		if m.final() {
-			if stack, ok := m.find(inFinalScriptWitness); ok {
-				witness = int64(len(stack))
+			if scriptSig, witness, err = l.least(i, m); err != nil {
+				return 0, 0, err
 			}
+			old, _ := m.find(inFinalScriptSig)
+			stack, _ := m.find(inFinalScriptWitness)
+			padding += 4*(chunkSize(int64(len(old)))-chunkSize(scriptSig)) + int64(len(stack)) - witness
 		} else {
 			scriptSig, witness = l.spends[i].estimate(l.sighashSize(i))
-			total += 4 * (chunkSize(scriptSig) - 1) // the 1 is there
 		}
+		total += 4 * (chunkSize(scriptSig) - 1) // the 1 is there
 		if witnesses += witness; witness == 0 {
 			plain++
 		}
@@ -34,7 +36,41 @@ func (l *plan) estimate() (int64, error) {
 	if witnesses > 0 {
 		total += 2 + plain + witnesses // marker, flag, and a zero for each input without a witness
 	}
-	return total, nil
+	return total, padding, nil
+}
+
+// least is what a final input came with, but no more than its script, as far as it
+// is one that is known here, asks for.
+func (l *plan) least(i int, m fields) (scriptSig, witness int64, err error) {
+	old, _ := m.find(inFinalScriptSig)
+	stack, ok := m.find(inFinalScriptWitness)
+	if l.reads { // nothing is signed any more
+		return int64(len(old)), int64(len(stack)), nil
+	}
+	var items [][]byte
+	if ok {
+		if items, err = parseStack(stack); err != nil {
+			return 0, 0, err
+		}
+	}
+	script := l.coins[i].script
+	var as fields // the scripts that it reveals, where an input that is not final has them
+	if _, hidden := isPayScriptHash(script); hidden {
+		if pushed, ok := pushes(old); ok && len(pushed) > 0 {
+			script = pushed[len(pushed)-1]
+			as = as.with(inRedeemScript, nil, script)
+		}
+	}
+	if version, program, ok := isWitness(script); ok && version == 0 && len(program) == 32 && len(items) > 0 {
+		as = as.with(inWitnessScript, nil, items[len(items)-1])
+	}
+	s, err := spendingOf(l.coins[i].script, as)
+	if err != nil {
+		return 0, 0, err
+	}
+	const sighash = 1 // it may have one
+	scriptSig, witness = s.estimate(sighash)
+	return min(scriptSig, int64(len(old))), min(witness, int64(len(stack))), nil
 }
 
 // sighashSize is what the sighash type adds to a Taproot signature.
