@@ -39,7 +39,7 @@ func (l *plan) ownerOf(i int, mine *keyring) (ownership, error) {
 			return ownership{}, errors.New("its Taproot internal key is not the one of its script")
 		case t == P2TR && m.has(outTapTree):
 			return ownership{}, errors.New("it names a Taproot tree that its script does not commit to")
-		case !expected(t, k.full):
+		case !expected(t, k):
 			return ownership{code: "odd-change", text: fmt.Sprintf("it is ours at %s, but no wallet would look for it there: it counts as paid to others", k.full)}, nil
 		}
 		return ownership{change: true}, nil
@@ -76,13 +76,16 @@ func sharedScript(m fields, script []byte, keys []ownKey) bool {
 	return false
 }
 
-// expected tells whether a wallet that knows the account would find a coin at
-// this path: by its purpose's type, on chain 0 or 1, not far out.
-func expected(t AddressType, full key.Path) bool {
-	want, ok := purposeOf(full)
+// expected tells whether a wallet that knows the account would find a coin of this
+// key: by its purpose's type, on chain 0 or 1, not far out. Below an account
+// without a purpose that is known it is near the account, by any type; or else it
+// is the very key that was asked.
+func expected(t AddressType, k ownKey) bool {
+	want, ok := purposeOf(k.full)
 	if !ok {
-		return true
+		n := len(k.below)
+		return n == 0 || n <= 2 && k.below[n-1] <= maxIndex && (n == 1 || k.below[0] <= 1)
 	}
 	const depth = 5 // purpose, coin type, account, change, index
-	return t == want && len(full) == depth && full[3] <= 1 && full[4] <= maxIndex
+	return t == want && len(k.full) == depth && k.full[2] >= key.Hardened && k.full[3] <= 1 && k.full[4] <= maxIndex
 }

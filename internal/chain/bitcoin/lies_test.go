@@ -211,6 +211,32 @@ func TestOnlyProvedChangeIsChange(t *testing.T) {
 	}
 }
 
+// Below an account that no purpose describes nobody finds a coin far away either:
+// who knew the only path to it could ask for a ransom.
+func TestNoChangeIsHiddenBelowAnAccountWithoutPurpose(t *testing.T) {
+	for _, at := range []string{"m", "m/48h/0h/0h/2h", "m/84h/0h"} {
+		w := newTree(t, "victim", at)
+		for name, c := range map[string]struct {
+			below key.Path
+			is    bool
+		}{
+			"near": {key.Path{1, 7}, true}, "one step": {key.Path{9}, true}, "far out": {key.Path{1, 2_000_000_000}, false},
+			"another chain": {key.Path{7, 1}, false}, "deep": {key.Path{0, 0, 1}, false}, "unhardened account": {key.Path{123_456, 0, 1}, false},
+		} {
+			if at == "m/84h/0h" { // its purpose says where
+				c.is = false
+			}
+			from, back := w.child(0, 5), w.child(c.below...)
+			d := newDraft().spend(100_000, script(t, w.point(from), bitcoin.P2WPKH), pair{6, w.point(from), w.origin(from)}).
+				pay(99_000, script(t, w.point(back), bitcoin.P2WPKH), pair{2, w.point(back), w.origin(back)})
+			p := parse(t, d.bytes(), w.ask(t))
+			if got := p.Intent().Moves[0].Change; got != c.is || warned(p, "odd-change") == c.is {
+				t.Errorf("%s at %s: got change %v, want %v; %+v", name, back, got, c.is, p.Intent().Warnings)
+			}
+		}
+	}
+}
+
 // Of Taproot the claim of the amount is enough: a signature covers all of them.
 func TestTaprootAmountsNeedNoProof(t *testing.T) {
 	w := newTree(t, "taproot", "m/86h/0h/0h")
