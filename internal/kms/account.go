@@ -23,8 +23,9 @@ type account struct {
 }
 
 // accountsMax is how many accounts of seeds are remembered, at most twice: their
-// public halves, with those of their branches.
-const accountsMax = 1 << 14
+// public halves, with those of their branches, up to half a megabyte each. Whoever
+// may use one account can name all others, and is denied only once they are read.
+const accountsMax = 1 << 8
 
 // account finds what a reference asks for: a version of a key, and the account
 // below it where the path names one. 0 is the current version.

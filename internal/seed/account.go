@@ -20,9 +20,10 @@ type Account struct {
 	branches *branches
 }
 
-// maxBranches bounds how many nodes above the last step are remembered: receive
-// and change are two.
-const maxBranches = 32
+// maxBranches bounds how many nodes above the last step are remembered: the
+// account, receive and change are three. With maxLeaves it bounds what a caller who
+// names ever new keys can have an account remember, to half a megabyte.
+const maxBranches = 4
 
 // branches are nodes below the account, by their path, ready to derive from.
 type branches struct {

@@ -13,3 +13,15 @@ func Derive(p, child *Private, seed []byte) {
 	p.derive(child, 0)
 	child.point = multiply(child.k(0))
 }
+
+// Remembered counts the keys below an account that it knows without deriving.
+func Remembered(a Account) (n int) {
+	a.branches.mu.Lock()
+	defer a.branches.mu.Unlock()
+	for _, b := range a.branches.nodes {
+		b.mu.Lock()
+		n += len(b.leaves)
+		b.mu.Unlock()
+	}
+	return n
+}

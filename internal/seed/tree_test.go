@@ -232,6 +232,22 @@ func TestAnAccountOwnsWhatIsBelowItAlone(t *testing.T) {
 	}
 }
 
+// A service that names ever new keys must not have a server remember them all.
+func TestAnAccountRemembersLittle(t *testing.T) {
+	a := account(t, abandoned(t), "m/84h/0h/0h")
+	for b := range uint32(8) {
+		for i := range uint32(1000) {
+			if _, err := a.Child(key.Path{b, i}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const most = 4 * 1024 // keys of 128 bytes
+	if got := seed.Remembered(a); got == 0 || got > most {
+		t.Errorf("got %d keys remembered, want at most %d", got, most)
+	}
+}
+
 func TestTheTreeEnds(t *testing.T) {
 	p := master(t, make([]byte, 64))
 	for range 255 {

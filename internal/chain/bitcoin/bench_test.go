@@ -143,6 +143,22 @@ func TestDerivationsAreBounded(t *testing.T) {
 	}
 }
 
+// A step more costs as much as a derivation more.
+func TestDeepDerivationsCountTheirSteps(t *testing.T) {
+	w := newTree(t, "echo", "m/84h/0h/0h")
+	at := append(w.child(0, 5), make(key.Path, key.MaxDepth-5)...)
+	point := w.point(w.child(0, 5))
+	d := newDraft()
+	for range 1000 {
+		d.pay(1, script(t, point, bitcoin.P2WPKH), pair{2, point, w.origin(at)})
+	}
+	d.spend(10_000, script(t, point, bitcoin.P2WPKH), pair{6, point, w.origin(at)})
+	_, err := chain.Parse(bitcoin.Decoder{}, d.bytes(), chain.Ask{Own: echo(point)})
+	if err == nil || !strings.Contains(err.Error(), "more than 10000 derivations") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The bounds are those of one reading, not of a payload's life.
 func TestBoundsBeginAnewWithEachAssembly(t *testing.T) {
 	if testing.Short() {
