@@ -104,7 +104,8 @@ func (c *checker) reach(r *rule) {
 }
 
 // parts finds rules that hold a part of an account back: who may use the whole
-// account signs by the keys of that part too.
+// account signs by the keys of that part too. Only payloads of Bitcoin choose keys;
+// of Ethereum each path signs by its own key.
 func (c *checker) parts(r *rule) {
 	if !r.deny && r.need == nil && r.delay == 0 && len(r.windows) == 0 {
 		return
@@ -113,6 +114,10 @@ func (c *checker) parts(r *rule) {
 		steps := strings.Split(s, "/")[1:]
 		last := len(steps) - 1 // a step cut short by * is none
 		const account = 4      // m, purpose, coin type, account
+		evm := last > 1 && steps[2] == "60h" || r.chains != nil && !slices.ContainsFunc(r.chains, func(id string) bool { return !strings.HasPrefix(id, evmChains) })
+		if evm {
+			continue
+		}
 		if last >= account || last > 0 && slices.ContainsFunc(steps[1:last], open) || last > 0 && !strings.HasSuffix(s, "*") && open(steps[last]) {
 			c.say(Warning, r, "keys: %s is a part of an account, which signs by these keys too: name the account", s)
 		}

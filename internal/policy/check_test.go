@@ -235,6 +235,18 @@ func TestCheckTellsRulesApart(t *testing.T) {
 	}
 }
 
+// An Ethereum payload is signed by the key of its path and no other.
+func TestAPartOfAnEthereumAccountStandsAlone(t *testing.T) {
+	for _, r := range []string{"keys: [hot/m/44h/60h/0h/0/0], ", "keys: [hot/m/7h/0/0], chains: [ethereum], ", "keys: [hot/m/84h/0h/5h], ", "keys: [hot/m/84h/0h/*], "} {
+		p := parse(t, rules("  - {name: r, who: [operator], "+r+"do: [sign-transaction], then: deny}\n"))
+		for _, f := range findings(p) {
+			if strings.Contains(f, "part of an account") {
+				t.Errorf("%s: got %s", r, f)
+			}
+		}
+	}
+}
+
 func TestCheckIsQuietAboutGoodPolicies(t *testing.T) {
 	p := parse(t, `version: 1
 groups:

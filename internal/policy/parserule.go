@@ -148,18 +148,25 @@ func checkKeyPattern(s string) error {
 	switch {
 	case !deep:
 		return nil
-	case !glob && strings.HasPrefix(path, "m"):
-		p, err := key.ParsePath(path)
-		if err == nil && p.String() != path {
-			err = fmt.Errorf("%q: write the path as %s", clip(s), p)
-		}
-		return err
-	case glob && path != "" && !strings.HasSuffix(path, "/"):
+	case glob && path == "":
+		return nil
+	case path == "":
+		return fmt.Errorf("%q: want NAME/path such as seed/m/84h/0h/0h or NAME/path/*", clip(s))
+	case glob && !strings.HasSuffix(path, "/"):
 		return fmt.Errorf("%q: a * in a path stands for whole steps: write .../*", clip(s))
-	case !glob && path == "", !charset(path, 0, 200, "/"), strings.Contains(pattern, "//"):
-		return fmt.Errorf("%q: want NAME/path such as seed/m/84h/0h or NAME/path/*", clip(s))
 	}
-	return nil
+	// A path that no request has would deny nothing, and nobody would notice.
+	if glob {
+		path = strings.TrimSuffix(path, "/")
+	}
+	p, err := key.ParsePath(path)
+	if err == nil && p.String() != path {
+		err = fmt.Errorf("%q: write the path as %s", clip(s), p)
+	}
+	if err == nil && !glob && len(p) == 0 {
+		err = fmt.Errorf("%q: that is the key itself: write %s", clip(s), name)
+	}
+	return err
 }
 
 func (r *rule) readVerbs(n *yaml.Node, where string) (err error) {
