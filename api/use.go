@@ -22,6 +22,7 @@ type Signed struct {
 	Signature []byte   `json:"signature,omitempty" doc:"as the algorithm writes it (ECDSA: ASN.1 DER); a chain's message: as the chain writes it; a transaction has none of its own"`
 	Path      string   `json:"path,omitzero" doc:"of the account below the key that signed"`
 	Output    string   `json:"output,omitzero" doc:"in the form of the chain's tools: the signed transaction, the PSBT while signatures are missing, or the message's signature"`
+	Complete  bool     `json:"complete,omitzero" doc:"of a PSBT: every signature is there, and output is the transaction"`
 	PSBT      []byte   `json:"psbt,omitempty" doc:"the PSBT with the signatures, in the form in which it came"`
 	Intent    *Intent  `json:"intent,omitzero" doc:"what the payload means"`
 	Reasons   []Reason `json:"reasons,omitempty" doc:"why it was allowed"`

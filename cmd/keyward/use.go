@@ -182,6 +182,13 @@ func (a *app) waiting(e *client.Error) error {
 func (a *app) signed(s api.Signed, out *output) error {
 	if s.Intent != nil {
 		a.say("%s", printable(s.Intent.Sentence))
+		for _, w := range s.Intent.Warnings {
+			a.say("WARNING: %s", printable(w.Text))
+		}
+	}
+	by := s.Key
+	if s.Path != "" {
+		by += "/" + s.Path
 	}
 	if s.DryRun {
 		a.say("would be signed: %s", reasonText(s.Reasons))
@@ -203,11 +210,14 @@ func (a *app) signed(s api.Signed, out *output) error {
 	if err := out.write([]byte(result + "\n")); err != nil {
 		return err
 	}
+	if s.Type == "psbt" && !s.Complete {
+		a.say("not complete: other signatures are missing, and this is the PSBT with ours")
+	}
 	switch {
 	case s.Replayed:
-		a.say("signed by %s before: this is that result again", s.Key)
+		a.say("signed by %s before: this is that result again", by)
 	case s.Audit != nil && out.toFile():
-		a.say("signed by %s, record %d of the log", s.Key, s.Audit.Sequence)
+		a.say("signed by %s, record %d of the log", by, s.Audit.Sequence)
 	}
 	return nil
 }

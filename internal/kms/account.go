@@ -89,7 +89,7 @@ func (a account) network(asked string) (bitcoin.Network, error) {
 	switch {
 	case asked != "":
 		return bitcoin.ParseNetwork(asked)
-	case len(a.path) > 1 && a.path[1] != key.Hardened:
+	case len(a.path) > 1 && a.path[1] == key.Hardened+1:
 		return bitcoin.ParseNetwork("testnet4")
 	}
 	return bitcoin.Main, nil
@@ -104,8 +104,8 @@ const (
 // first to receive with, of a branch its first, else the key itself.
 func (a account) leaves() (all []key.Path) {
 	switch {
-	case a.tree == nil || len(a.path) > accountDepth+1:
-		return []key.Path{nil}
+	case a.tree == nil || len(a.path) > accountDepth+1 || len(a.path) > accountDepth && a.domain == key.Ethereum:
+		return []key.Path{nil} // Ethereum has no branches, and some wallets pay keys at that depth
 	case len(a.path) < accountDepth:
 		return nil
 	}
@@ -191,4 +191,23 @@ func (a account) view(network string) (KeyView, error) {
 	}
 	v.Public, v.XPub, v.Master = a.public, a.tree.Text(version), a.tree.Master
 	return v, nil
+}
+
+// signs refuses what an account cannot sign, or what is so like another chain's
+// payload that signing it as words would surprise its owner.
+func (a account) signs(r SignRequest) error {
+	name := a.key.Name
+	switch {
+	case a.domain == key.ByPath:
+		return fail(Invalid, fmt.Sprintf("name an account of it, as in %s/m/84h/0h/0h", name), "key %q is a seed, and signs by its accounts alone", name)
+	case a.domain == key.Ethereum && a.tree != nil && len(a.path) <= accountDepth:
+		return fail(Invalid, fmt.Sprintf("name one of its keys, as in %s/%s/0/0", name, a.path), "%s of seed %q has many addresses, and is none itself", a.path, name)
+	case r.Type != chain.Auto && r.Type != chain.TypeMsg:
+		return nil
+	case a.domain == key.Ethereum && bitcoin.ResemblesPSBT(r.Payload):
+		return fail(Invalid, "use a key or an account of domain bitcoin", "this is a PSBT of Bitcoin, and key %q signs for Ethereum", name)
+	case a.domain == key.Bitcoin && ethereum.Signable(r.Payload):
+		return fail(Invalid, "use a key or an account of domain ethereum", "this is a payload of Ethereum, and key %q signs for Bitcoin", name)
+	}
+	return nil
 }

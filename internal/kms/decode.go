@@ -37,6 +37,9 @@ func (k *KMS) Decode(ctx context.Context, a identity.Actor, r DecodeRequest) (ch
 	if acc.domain == "" {
 		acc.domain = guess(r)
 	}
+	if acc.domain == key.ByPath {
+		return chain.Intent{}, "", acc.signs(SignRequest{})
+	}
 	if acc.domain == key.Raw {
 		parsed, err := chain.ParsePlain(key.Sign, chain.TypeMsg, crypto.SHA256, r.Payload, nil)
 		if err != nil {

@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"keyward/internal/chain"
@@ -203,8 +202,8 @@ func (k *KMS) parse(acc account, r SignRequest) (chain.Parsed, key.Algorithm, er
 	if found.Usage != key.SignVerify {
 		return chain.Parsed{}, "", fail(Invalid, "use a key of usage SIGN_VERIFY", "key %q is for %s and signs nothing", found.Name, found.Usage)
 	}
-	if acc.domain == key.ByPath {
-		return chain.Parsed{}, "", fail(Invalid, fmt.Sprintf("name an account of it, as in %s/m/84h/0h/0h", found.Name), "key %q is a seed, and signs by its accounts alone", found.Name)
+	if err := acc.signs(r); err != nil {
+		return chain.Parsed{}, "", err
 	}
 	if acc.domain == key.Raw {
 		if r.Network != "" {

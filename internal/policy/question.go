@@ -137,6 +137,14 @@ func (q *question) add(e *effect) error {
 	return nil
 }
 
+// whole is the subject with the path of an account below it.
+func (q *question) whole() string {
+	if q.path == "" {
+		return q.subject
+	}
+	return q.subject + "/" + q.path
+}
+
 // outflow is what leaves in one asset; nothing when it does not occur.
 func (q *question) outflow(asset string) sum {
 	for _, s := range q.sums {
@@ -202,10 +210,7 @@ func (q *question) charges() []Charge {
 // allowance without limit lies in its scope. The asset of the sum is the CAIP-19
 // id under which the payments are kept.
 func (q *question) within(b *budget, charges []Charge) sum {
-	name := q.subject
-	if q.path != "" {
-		name += "/" + q.path
-	}
+	name := q.whole()
 	own := sum{total: new(big.Int)}
 	for i := range q.effects {
 		if e := &q.effects[i]; e.asset == b.asset.id {

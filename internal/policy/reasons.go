@@ -68,7 +68,7 @@ func (p *Policy) nearest(q *question, e *effect) (code, name, text string, follo
 	}
 	code, name, text = explain(best, at, q, e)
 	if e.bit == blindVerb && at <= missBlind {
-		code, text = "blind", "keyward does not understand it, and no rule names do: [sign-blind] for "+q.actor+" and "+quote(q.subject)
+		code, text = "blind", "keyward does not understand it, and no rule names do: [sign-blind] for "+q.actor+" and "+quote(q.whole())
 	}
 	return code, name, text, at == missPayment
 }
@@ -120,7 +120,7 @@ func explain(r *rule, at dimension, q *question, e *effect) (code, rule, text st
 		if q.subject == "any" { // a question about all keys, as key list asks
 			return "no-rule", "", "no rule for " + q.actor + " is about all keys (keys: [any])"
 		}
-		return "no-rule", "", "no rule for " + q.actor + " is about " + quote(q.subject)
+		return "no-rule", "", "no rule for " + q.actor + " is about " + quote(q.whole())
 	}
 	code, text = r.explain(at, q, e)
 	return code, r.name, r.says + text

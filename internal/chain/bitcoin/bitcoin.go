@@ -71,6 +71,9 @@ func (Decoder) Inspect(payload []byte) (chain.Inspected, error) {
 	return found, nil
 }
 
+// ResemblesPSBT tells whether a payload begins as every PSBT does, in any form.
+func ResemblesPSBT(payload []byte) bool { return resemblesPSBT(payload) }
+
 // Resembles tells whether a payload is a PSBT or a transaction of Bitcoin, whole
 // or not, and nothing of another chain's.
 func Resembles(payload []byte) bool { return resemblesPSBT(payload) || resemblesTx(payload) }

@@ -210,6 +210,9 @@ func (l *plan) finals() (*msgTx, error) {
 // extract finds our signatures in what assemble made. There is one PSBT alone
 // that holds them in the right places: the one that assemble makes of them.
 func (l *plan) extract(assembled []byte) ([]key.Recoverable, error) {
+	if !resemblesPSBT(assembled) {
+		return l.extractRaw(assembled)
+	}
 	p, err := parsePSBT(assembled)
 	if err != nil {
 		return nil, refuse(err)
@@ -217,22 +220,60 @@ func (l *plan) extract(assembled []byte) ([]key.Recoverable, error) {
 	if !bytes.Equal(p.tx.raw, l.psbt.tx.raw) {
 		return nil, refuse(errors.New("PSBT: not the transaction that was to be signed"))
 	}
-	var sigs []key.Recoverable
-	for _, j := range l.jobs {
-		sig, ok := l.find(p.in[j.input], j)
-		if !ok {
-			return nil, refuse(fmt.Errorf("PSBT: input %d: it has no signature of ours", j.input))
-		}
-		sigs = append(sigs, sig)
+	sigs, again, err := l.again(p.in)
+	if err == nil && !bytes.Equal(again.bytes(), p.bytes()) {
+		err = errors.New("PSBT: not the payload that was to be signed")
 	}
-	again, err := l.assemble(sigs)
 	if err != nil {
 		return nil, refuse(err)
 	}
-	if !bytes.Equal(again, assembled) {
-		return nil, refuse(errors.New("PSBT: not the payload that was to be signed"))
+	return sigs, nil
+}
+
+// extractRaw is extract for the network's transaction, in which nothing but our
+// signatures and those that were there may have been added.
+func (l *plan) extractRaw(signed []byte) ([]key.Recoverable, error) {
+	t, err := looseTx(bytes.TrimSpace(signed))
+	if err == nil && len(t.TxIn) != len(l.psbt.in) {
+		err = errors.New("transaction: not the one that was to be signed")
+	}
+	if err != nil {
+		return nil, refuse(err)
+	}
+	in := make([]fields, len(l.psbt.in))
+	for i, m := range l.psbt.in {
+		in[i] = m.finalized(t.TxIn[i].SignatureScript, t.TxIn[i].Witness)
+	}
+	sigs, again, err := l.again(in)
+	if err == nil {
+		var whole *msgTx
+		if whole, err = again.withFinals(); err == nil {
+			var made []byte
+			if made, err = serialize(whole); err == nil && !bytes.Equal(made, t.raw) {
+				err = errors.New("transaction: not the one that was to be signed")
+			}
+		}
+	}
+	if err != nil {
+		return nil, refuse(err)
 	}
 	return sigs, nil
+}
+
+// again finds our signatures in inputs, and assembles them anew.
+func (l *plan) again(in []fields) (sigs []key.Recoverable, again *psbt, err error) {
+	for _, j := range l.jobs {
+		sig, ok := l.find(in[j.input], j)
+		if !ok {
+			return nil, nil, fmt.Errorf("PSBT: input %d: it has no signature of ours", j.input)
+		}
+		sigs = append(sigs, sig)
+	}
+	assembled, err := l.assemble(sigs)
+	if err == nil {
+		again, err = parsePSBT(assembled)
+	}
+	return sigs, again, err
 }
 
 // find looks for the signature of a job where finalize leaves it.

@@ -19,6 +19,17 @@ var txNames = []string{
 	"value", "data", "input", "accesslist", "authorizationlist", "blobversionedhashes", "maxfeeperblobgas",
 }
 
+// Signable tells whether a payload is a transaction or typed data of Ethereum
+// that could be signed.
+func Signable(payload []byte) bool {
+	for _, t := range []chain.Type{chain.TypeTx, chain.TypeTyped} {
+		if _, err := (Decoder{}).Decode(payload, chain.Ask{Type: t}); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // resemblesTx is asked about a payload that is not a transaction which can be
 // signed: is it still so like one, or like typed data, that signing it as a
 // message would surprise its owner? It errs on that side.

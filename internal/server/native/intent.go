@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	plain = "plain"
-	psbt  = "psbt"
+	plain   = "plain"
+	psbt    = "psbt"
+	message = "message"
 )
 
 // intentOf writes what a payload means; amounts never become numbers of JSON.

@@ -92,9 +92,11 @@ func signedOf(s kms.Signed) api.Signed {
 	}
 	switch {
 	case s.Type == psbt:
-		out.PSBT, out.Output = s.Output, psbtText(s)
+		out.PSBT, out.Output, out.Complete = s.Output, psbtText(s), len(s.Raw) > 0
 	case len(s.Output) > 0:
 		out.Output = "0x" + hex.EncodeToString(s.Output)
+	case s.Type == message && s.Algorithm == key.BitcoinSighash: // as text, which Bitcoin's wallets take
+		out.Output = string(s.Signature)
 	case len(s.Signature) > 0 && s.Intent.Kind != plain: // a chain's message
 		out.Output = "0x" + hex.EncodeToString(s.Signature)
 	}
