@@ -34,7 +34,7 @@ func TestWhoMayKnowOfAKey(t *testing.T) {
 		"denied some amounts only":     {all + deny(`do: [any], amount: {asset: ETH, min: "5"}`), "cold-1", true, true},
 		"denied some fees only":        {all + deny(`do: [any], fee: {asset: ETH, min: "5"}`), "cold-1", true, true},
 		"somebody else is denied":      {all + "  - {name: no, who: [service:batch], keys: [any], do: [any], then: deny}\n", "cold-1", true, true},
-		"an account below is denied":   {all + "  - {name: no, who: [any], keys: [cold-1/7], do: [any], then: deny}\n", "cold-1", true, true},
+		"an account below is denied":   {all + "  - {name: no, who: [any], keys: [cold-1/m/7], do: [any], then: deny}\n", "cold-1", true, true},
 		"denied to all, for every key": {all + "  - {name: no, who: [any], keys: [any], do: [any], then: deny}\n", "any", false, false},
 	}
 	for name, c := range cases {

@@ -130,6 +130,23 @@ func TestEveryKindOfInputIsSignedAndHolds(t *testing.T) {
 			t.Errorf("signature %d: assembled a wrong one", i)
 		}
 	}
+	if whole, err := p.Extract(signed); err != nil || !slices.Equal(whole, sigs) {
+		t.Errorf("out of the whole transaction: got %d signatures, %v", len(whole), err)
+	}
+	for name, change := range map[string]func(*wire.MsgTx){
+		"another amount": func(t *wire.MsgTx) { t.TxOut[0].Value++ }, "another lock time": func(t *wire.MsgTx) { t.LockTime++ },
+		"an input less": func(t *wire.MsgTx) { t.TxIn = t.TxIn[1:] }, "no witnesses": func(t *wire.MsgTx) {
+			for _, in := range t.TxIn {
+				in.Witness = nil
+			}
+		},
+	} {
+		other := tx.Copy()
+		change(other)
+		if _, err := p.Extract(raw(other)); !errors.Is(err, chain.ErrPayload) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
 	seen, err := bitcoin.Decoder{}.Inspect(out)
 	if err != nil || seen.Hash != tx.TxID() || seen.Intent.Fee.Max.Cmp(p.Intent().Fee.Max) != 0 {
 		t.Errorf("inspect: got %+v, %v", seen, err)
