@@ -126,9 +126,7 @@ func (g *generic) assemble(sigs []key.Recoverable) ([]byte, error) {
 
 // extract reads back the one text that assemble makes of a signature.
 func (g *generic) extract(text []byte) ([]key.Recoverable, error) {
-	if text = bytes.TrimSpace(text); !bytes.HasPrefix(text, []byte(prefixSimple)) && !bytes.HasPrefix(text, []byte(prefixFull)) {
-		text = append([]byte(prefixSimple), text...) // as it was written before the prefixes came
-	}
+	text = bytes.TrimSpace(text)
 	witness, err := g.witnessOf(text)
 	if err != nil || len(witness) == 0 {
 		return nil, refuse(errors.New("signature: not one of BIP-322 for this kind of address"))
