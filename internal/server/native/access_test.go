@@ -2,6 +2,8 @@ package native_test
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -33,6 +35,8 @@ var access = map[string][3]int{
 	"POST /v1/keys/{name}/datakey":        {401, 403, 200},
 	"POST /v1/keys/{name}/mac":            {401, 403, 200},
 	"POST /v1/keys/{name}/verify-mac":     {401, 403, 200},
+	"POST /v1/seeds":                      {401, 403, 200},
+	"POST /v1/seeds/import":               {401, 403, 200},
 	"POST /v1/decode":                     {401, 200, 200}, // nothing of ours is in it
 	"GET /v1/requests":                    {401, 200, 200}, // a service sees its own
 	"GET /v1/requests/{id}":               {401, 404, 404},
@@ -93,8 +97,11 @@ func (b *bed) orderly(t *testing.T, route string) (path, body string) {
 		body = `{"text":"version: 1\nrules:\n  - {name: solo, who: [operator], keys: [any], do: [any], then: allow}\n"}`
 	case "keys":
 		body = `{"name":"another","spec":"AES_256"}`
-	case "services":
+	case "services", "seeds":
 		body = `{"name":"another"}`
+	case "import":
+		words := "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"
+		body = fmt.Sprintf(`{"name":"another","words":%q}`, base64.StdEncoding.EncodeToString([]byte(words)))
 	case "accept":
 		body = `{"time":"2026-11-23T02:00:00Z"}`
 	case "unseal":
@@ -184,7 +191,7 @@ func TestTheClientHasAMethodForEachRoute(t *testing.T) {
 	ctx := context.Background()
 	for _, call := range []func(){
 		func() { c.CreateKey(ctx, api.CreateKey{}) }, func() { c.Keys(ctx, "", 0) }, func() { c.Key(ctx, "NAME") },
-		func() { c.RotateKey(ctx, "NAME", api.Ask{}) }, func() { c.DisableKey(ctx, "NAME", api.Ask{}) }, func() { c.EnableKey(ctx, "NAME", api.Ask{}) },
+		func() { c.RotateKey(ctx, "NAME", api.Ask{}) }, func() { c.CreateSeed(ctx, api.CreateSeed{}) }, func() { c.ImportSeed(ctx, api.ImportSeed{}) }, func() { c.DisableKey(ctx, "NAME", api.Ask{}) }, func() { c.EnableKey(ctx, "NAME", api.Ask{}) },
 		func() { c.DestroyKey(ctx, "NAME", api.DestroyKey{}) }, func() { c.CancelDestroy(ctx, "NAME", api.Ask{}) },
 		func() { c.Sign(ctx, "NAME", api.Sign{}) }, func() { c.SignBatch(ctx, "NAME", api.SignBatch{}) }, func() { c.Verify(ctx, "NAME", api.Verify{}) },
 		func() { c.Encrypt(ctx, "NAME", api.Encrypt{}) }, func() { c.Decrypt(ctx, "NAME", api.Decrypt{}) }, func() { c.DataKey(ctx, "NAME", api.MakeDataKey{}) },
