@@ -66,7 +66,7 @@ func TestEveryCommandKeepsTheConventions(t *testing.T) {
 	short := map[string]string{"out": "o", "lines": "n", "help": "h"}
 	rehearsed := []string{
 		"init", "clock accept", "seal", "seal rotate", "seal slot add", "seal slot remove", "key create", "key destroy", "key disable", "key enable", "key keep",
-		"key rotate", "policy apply", "request withdraw", "service create", "service revoke", "sign",
+		"key rotate", "policy apply", "request withdraw", "seed create", "seed import", "service create", "service revoke", "sign",
 	}
 	walk(root, func(cmd *cobra.Command) {
 		path := strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "keyward"), " ")

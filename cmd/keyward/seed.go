@@ -56,6 +56,12 @@ terminal say --no-words; the seed then counts as not backed up.`,
 			if err != nil {
 				return err
 			}
+			if in.Show && len(made.Words) == 0 {
+				return &failure{
+					code: exitFailed, kind: "conflict", message: fmt.Sprintf("seed %q was made by an earlier try, whose answer with the words was lost", in.Name),
+					hint: "nobody has its words: keyward key destroy " + in.Name + ", and make another",
+				}
+			}
 			if in.Show {
 				if err := showWords(terminal, made.Words); err != nil {
 					return err
