@@ -2,10 +2,16 @@ package kms_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"math/big"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,5 +224,44 @@ func TestADelayedPSBTIsCollectedByItsAccount(t *testing.T) {
 	s, err := b.kms.Collect(context.Background(), operator, e.Operation)
 	if err != nil || len(s.Raw) == 0 || s.Path != "m/84h/0h/0h" {
 		t.Errorf("got %+v, %v, want the transaction", s, err)
+	}
+}
+
+// TestDevicesGiveTheseAddresses holds ours against those that a Ledger with the
+// same words showed.
+func TestDevicesGiveTheseAddresses(t *testing.T) {
+	file := filepath.Join(cmp.Or(os.Getenv("KEYWARD_VECTORS"), filepath.FromSlash("../../../shared/vectors")), "hardware", "btc-abandon-addresses.txt")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Skipf("no shared vectors beside the repository; set KEYWARD_VECTORS: %v", err)
+	}
+	b := newBed(t)
+	b.knownSeed()
+	ours := map[string]bool{}
+	for _, purpose := range []string{"44h", "49h", "84h", "86h"} {
+		for _, branch := range []string{"", "/1"} { // to receive with, and change
+			v, err := b.kms.Key(context.Background(), operator, "old/m/"+purpose+"/0h/0h"+branch, "")
+			b.must(err)
+			for _, a := range v.Addresses {
+				ours[a.Address] = true
+			}
+		}
+	}
+	address := regexp.MustCompile(`^(1|3|bc1)[0-9A-Za-z]{25,61}$`)
+	found := 0
+	for _, line := range strings.Split(string(text), "\n") {
+		raw, err := hex.DecodeString(strings.TrimPrefix(strings.TrimSpace(line), "<= "))
+		if err != nil || len(raw) < 2 {
+			continue
+		}
+		if shown := string(raw[:len(raw)-2]); address.MatchString(shown) { // behind it stands the status word
+			found++
+			if !ours[shown] {
+				t.Errorf("a device shows %s, which is not among %v", shown, slices.Sorted(maps.Keys(ours)))
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("got %d addresses in %s, want two of every type", found, file)
 	}
 }
